@@ -1,1 +1,25 @@
-//! placeholder
+//! What the tests of Tricast share. Start at the module that bears the noun you need:
+//!
+//! - [`vectors`]: the language-neutral cases of `tests/vectors`,
+//! - [`clock`] and [`entropy`]: time and randomness that a test moves by hand,
+//! - [`process`]: a server program, started on a free port and stopped by its id,
+//! - [`net`]: a TCP proxy that misbehaves on demand,
+//! - [`nginx`]: the real proxy, in the configurations that people run.
+//!
+//! # Panics
+//!
+//! This is test code: what goes wrong here panics and names the culprit, and nothing waits longer than [`WATCHDOG`].
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a panic that names the culprit is how a test fails")]
+
+pub mod clock;
+pub mod entropy;
+pub mod net;
+pub mod nginx;
+pub mod process;
+pub mod vectors;
+
+use std::time::Duration;
+
+/// The longest that anything here waits for what should come at once.
+pub const WATCHDOG: Duration = Duration::from_secs(30);

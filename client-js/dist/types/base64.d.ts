@@ -1,0 +1,2 @@
+/** Decodes a `data64` field. */
+export declare function fromBase64(text: string): Uint8Array;

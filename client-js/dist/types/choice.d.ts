@@ -1,0 +1,17 @@
+import type { Environment } from './environment.js';
+import type { TransportName } from './transport/transport.js';
+/**
+ * Which transport comes next: the one place that decides it. Within a round each candidate gets its turn, best first;
+ * every round, and every reconnect, begins with the best again, so nobody is on a worse one for ever.
+ */
+export declare class Choice {
+    #private;
+    /** Takes those of `transports` that exist in this runtime, best first. */
+    constructor(transports: readonly TransportName[], env: Environment);
+    /** The one to try; null where all failed in this round. */
+    get current(): TransportName | null;
+    /** The current one did not deliver. */
+    failed(): void;
+    /** Begins a round. */
+    restart(): void;
+}

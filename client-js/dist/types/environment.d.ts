@@ -1,0 +1,42 @@
+import type { BackoffOptions } from './backoff.js';
+import type { TransportName } from './transport/transport.js';
+/** Time as the client sees it. */
+export interface Clock {
+    /** Milliseconds since 1970. */
+    now(): number;
+    /** Calls `callback` once after `ms` milliseconds, unless the answered function is called before. */
+    timer(ms: number, callback: () => void): () => void;
+}
+/** Options of `new Tricast(url, options)`. What is not given comes from the globals of the runtime. */
+export interface Options {
+    /** The transports to try, best first. Default `['ws', 'sse', 'poll']`. */
+    readonly transports?: readonly TransportName[];
+    /** 8 to 64 of `[A-Za-z0-9_-]`, kept across reconnects and transports. Default: random. */
+    readonly client?: string;
+    /** Milliseconds that a transport has to prove that it delivers; doubled in each failed round. Default 5,000. */
+    readonly connectTimeout?: number;
+    /** How long to wait between rounds of tries. */
+    readonly backoff?: BackoffOptions;
+    /** Publishes that may wait for their acknowledgement; one more rejects with `outbox_full`. Default 1,000. */
+    readonly outbox?: number;
+    readonly fetch?: typeof fetch;
+    /** null where the runtime's must not be used. Without one, the transport `ws` is skipped. */
+    readonly WebSocket?: typeof WebSocket | null;
+    readonly clock?: Clock;
+    /** In [0, 1), for jitter. */
+    readonly random?: () => number;
+}
+/** What the client uses of the world around it. */
+export declare class Environment {
+    #private;
+    readonly client: string;
+    readonly fetch: typeof fetch;
+    readonly WebSocket: typeof WebSocket | null;
+    readonly clock: Clock;
+    readonly random: () => number;
+    constructor(url: string, options: Options);
+    /** The absolute address of an endpoint. */
+    url(endpoint: string): string;
+}
+/** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
+export declare function randomId(): string;

@@ -1,0 +1,154 @@
+//! What keeps the logs: the contract of a backplane.
+//!
+//! The embedded one keeps them in this process; clustered ones keep them in a store that several nodes share. They
+//! are thin: everything that merges a replay with live delivery, fills holes or drops repeats is above them, once.
+//!
+//! # The contract
+//! - [`Backplane::append`] is atomic: looking the id up, numbering, storing and telling happen in one step or not at
+//!   all, in bounded time. A message is acknowledged no earlier than it is in the log. What "in the log" survives is
+//!   the store's to say; where a write that was acknowledged may have been lost, the epoch ends.
+//! - [`Backplane::open`], [`Backplane::read`] and [`Backplane::watch`] are truth: they answer as of a moment after they
+//!   were called. Only they justify a `gap`, a `head`, or the statement that nothing is new.
+//! - [`Events::grew`] is a hint: it may repeat, reorder or vanish. Whoever hears it reads.
+//! - A [`Head`] never goes back within an epoch, and an epoch is never used twice.
+//! - Opening a channel for the first time mints its epoch, so that "I have nothing yet" is already a position.
+//! - After it lost touch with its store a backplane says [`Events::uncertain`]: what it told before may be incomplete.
+//!
+//! Presence and revocation need no method here: they are channels.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::access::Scope;
+use crate::channel::{ChannelName, Topic};
+use crate::log::{Appended, Head, Limit};
+use crate::message::{Draft, Message};
+use crate::position::{Epoch, Position, Seq};
+
+/// What a method of [`Backplane`] returns: a boxed future, so that the trait can be used as `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Keeps the logs of all channels. See the module for the contract.
+///
+/// # Cancel safety
+/// Dropping the future of [`Backplane::append`] leaves open whether it was applied, as
+/// [`BackplaneError::Unavailable`] does: repeat it with its id. The others change nothing that a repeat would not.
+pub trait Backplane: Send + Sync {
+    /// Says who is told of news. Called once, before anything else.
+    fn attach(&self, events: Arc<dyn Events>);
+
+    /// Where the log stands; mints its epoch on first touch.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn open<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>>;
+
+    /// Appends a draft, unless this publisher's id of it is known.
+    ///
+    /// # Errors
+    /// The store does not answer (the outcome may be unknown), or the epoch has no number left.
+    fn append<'a>(
+        &'a self,
+        topic: &'a Topic,
+        draft: &'a Draft,
+        publisher: &'a Scope,
+    ) -> BoxFuture<'a, Result<Appended, BackplaneError>>;
+
+    /// Reads after a position, together with the head of the same moment.
+    ///
+    /// Where the position cannot be continued on that head ([`crate::replay::decide`]), no messages are returned.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn read<'a>(
+        &'a self,
+        topic: &'a Topic,
+        after: Position,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Slice, BackplaneError>>;
+
+    /// Begins to tell of news on a channel. Resolves when live delivery is active, with the head read after that.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>>;
+
+    /// Ends what [`Backplane::watch`] began.
+    fn unwatch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, ()>;
+
+    /// The heads of many channels in one call, in their order: finds lost tails at a cost per node, not per reader.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>>;
+
+    /// Whether it can serve.
+    fn health(&self) -> BoxFuture<'_, Health>;
+}
+
+/// A piece of a log, with the head read in the same step.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// Where the log stood.
+    pub head: Head,
+    /// The messages, oldest first.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// Hears the news of a backplane. Synchronous, and never blocks.
+pub trait Events: Send + Sync {
+    /// A log grew, up to this seq at least.
+    fn grew(&self, news: News<'_>);
+
+    /// What was told before may be incomplete.
+    fn uncertain(&self, what: Uncertain<'_>);
+}
+
+/// That a log grew.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// Which log.
+    pub channel: &'a ChannelName,
+    /// In which epoch.
+    pub epoch: Epoch,
+    /// The newest seq that is known.
+    pub seq: Seq,
+}
+
+/// About what a backplane is no longer certain.
+#[derive(Debug, Clone, Copy)]
+pub enum Uncertain<'a> {
+    /// One channel.
+    Channel(&'a ChannelName),
+    /// Every channel: a connection to the store was lost.
+    All,
+}
+
+/// Whether a backplane can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Up,
+    /// It answers, but something is wrong with it.
+    Degraded(String),
+    /// It does not answer.
+    Down(String),
+}
+
+/// Why a backplane could not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackplaneError {
+    /// The store does not answer in time, or cannot take more.
+    #[error("the backplane is unavailable: {reason}")]
+    Unavailable {
+        /// What was wrong.
+        reason: String,
+        /// Whether an append may have been applied all the same.
+        maybe_applied: bool,
+    },
+    /// The channel's epoch has no sequence number left.
+    #[error("the channel cannot take another message")]
+    Exhausted(#[from] crate::log::Exhausted),
+}

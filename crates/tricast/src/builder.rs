@@ -1,0 +1,235 @@
+//! What an application settles before the first channel exists.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tricast_core::backplane::Backplane as _;
+use tricast_core::channel::{Pattern, PatternError, Rule, RuleError};
+use tricast_core::clock::{Clock, Entropy};
+use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
+
+use crate::handle::Tricast;
+use crate::hub::{Config, Feeds, Hub};
+use crate::memory::Memory;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::wake::Sweeper;
+
+/// Channels alive on a node unless configured.
+const CHANNELS: usize = 1_000_000;
+
+/// How often old messages and unused channels are looked for.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// Builds a [`Tricast`]. Setters take anything; [`Builder::build`] says what is wrong.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tricast::BuildError> {
+/// use std::time::Duration;
+/// use tricast::{Access, Rule, Tricast};
+/// let tricast = Tricast::builder()
+///     .rule("chat:{room}", Rule::stream().keep(1_000).publish(Access::Anyone))
+///     .rule("user:{id}", Rule::stream().ttl(Duration::from_secs(3_600)))
+///     .build()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Builder {
+    rules: Vec<(String, Rule)>,
+    config: Config,
+    channels: usize,
+    clock: Option<Arc<dyn Clock>>,
+    entropy: Option<Arc<dyn Entropy>>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            config: Config {
+                message_bytes: MESSAGE_BYTES,
+                channels_per_connection: CHANNELS_PER_CONNECTION,
+                heartbeat_ws: Duration::from_secs(25),
+                heartbeat_sse: Duration::from_secs(15),
+                write_timeout: Duration::from_secs(10),
+                local_only: None,
+            },
+            channels: CHANNELS,
+            clock: None,
+            entropy: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a rule for the channels that match a pattern ([`Pattern`]). The first rule that matches a channel decides;
+    /// a channel that none matches does not exist.
+    pub fn rule(mut self, pattern: impl Into<String>, rule: Rule) -> Self {
+        self.rules.push((pattern.into(), rule));
+        self
+    }
+
+    /// Sets how many bytes a message's payload may have, as stored. Default: 65,536.
+    pub fn message_bytes(mut self, bytes: usize) -> Self {
+        self.config.message_bytes = bytes;
+        self
+    }
+
+    /// Sets how many channels one connection may have. Default: 128.
+    pub fn channels_per_connection(mut self, channels: usize) -> Self {
+        self.config.channels_per_connection = channels;
+        self
+    }
+
+    /// Sets how many channels this node keeps; publishing to or reading one more is refused as `unavailable`.
+    /// Default: 1,000,000.
+    pub fn channels(mut self, channels: usize) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// Sets after what silence a WebSocket is pinged; after two it is closed. Default: 25 s.
+    pub fn heartbeat_ws(mut self, heartbeat: Duration) -> Self {
+        self.config.heartbeat_ws = heartbeat;
+        self
+    }
+
+    /// Sets after what silence an SSE stream carries a comment. Default: 15 s.
+    pub fn heartbeat_sse(mut self, heartbeat: Duration) -> Self {
+        self.config.heartbeat_sse = heartbeat;
+        self
+    }
+
+    /// Sets how long a WebSocket's reader may take no byte before it is closed. Default: 10 s.
+    ///
+    /// SSE streams and polls are written by the server that runs the router: see [`crate::serve`].
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.config.write_timeout = timeout;
+        self
+    }
+
+    /// Answers only requests whose `Host` is a loopback name (on any port) or this address.
+    ///
+    /// For servers on a developer's machine: a web page that rebinds its own name to that machine is refused
+    /// (DNS rebinding).
+    pub fn local_only(mut self, listen: SocketAddr) -> Self {
+        self.config.local_only = Some(listen);
+        self
+    }
+
+    /// Runs on another clock than the system's. For tests.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Draws from another source than the system's random generator. For tests.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = Some(entropy);
+        self
+    }
+
+    /// Checks everything and starts. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// A pattern or a rule cannot work, a setting is zero, or the system has no randomness.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub async fn build(self) -> Result<Tricast, BuildError> {
+        let rules = self.rules.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+        check_config(&self.config)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let entropy = match self.entropy {
+            Some(entropy) => entropy,
+            None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
+        };
+        let feeds = Arc::new(Feeds::new(self.channels, &*entropy, Sweeper::start()));
+        let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), Arc::clone(&entropy)));
+        backplane.attach(Arc::clone(&feeds) as _);
+        let hub = Arc::new(Hub::new(self.config, rules, feeds, backplane, clock, entropy));
+        tokio::spawn(maintain(Arc::downgrade(&hub)));
+        Ok(Tricast::new(hub))
+    }
+}
+
+async fn maintain(hub: std::sync::Weak<Hub>) {
+    let mut ticks = tokio::time::interval(MAINTENANCE);
+    loop {
+        ticks.tick().await;
+        let Some(hub) = hub.upgrade() else { return };
+        hub.feeds.maintain(hub.clock.wall_ms());
+    }
+}
+
+fn checked((pattern, rule): (String, Rule)) -> Result<(Pattern, Arc<Rule>), BuildError> {
+    let parsed = pattern.parse::<Pattern>().map_err(BuildError::Pattern)?;
+    match rule.check() {
+        Ok(()) => Ok((parsed, Arc::new(rule))),
+        Err(problem) => Err(BuildError::Rule { pattern, problem }),
+    }
+}
+
+fn check_config(config: &Config) -> Result<(), BuildError> {
+    let zeros = [
+        ("message_bytes", config.message_bytes == 0),
+        ("channels_per_connection", config.channels_per_connection == 0),
+        ("heartbeat_ws", config.heartbeat_ws.is_zero()),
+        ("heartbeat_sse", config.heartbeat_sse.is_zero()),
+        ("write_timeout", config.write_timeout.is_zero()),
+    ];
+    match zeros.iter().find(|(_, zero)| *zero) {
+        Some((name, _)) => Err(BuildError::Zero(name)),
+        None => Ok(()),
+    }
+}
+
+/// Why a [`Builder`] could not build.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A pattern cannot be understood.
+    #[error("a rule's pattern cannot be understood")]
+    Pattern(#[source] PatternError),
+    /// A rule cannot work.
+    #[error("the rule for {pattern:?} cannot work")]
+    Rule {
+        /// Its pattern.
+        pattern: String,
+        /// What is wrong with it.
+        #[source]
+        problem: RuleError,
+    },
+    /// A setting is zero that must not be.
+    #[error("{0} must not be zero")]
+    Zero(&'static str),
+    /// The system has no randomness to give.
+    #[error("the system's random generator does not work")]
+    Entropy(#[source] getrandom::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn error(builder: Builder) -> String {
+        let error = builder.build().await.map(drop).unwrap_err();
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        format!("{error}{source}")
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_refused_by_name() {
+        let builder = Tricast::builder;
+        let bad_pattern = error(builder().rule("chat:{room", Rule::stream())).await;
+        assert_eq!(bad_pattern, "a rule's pattern cannot be understood: pattern \"chat:{room\": a { is not closed");
+        let bad_rule = error(builder().rule("a", Rule::stream().keep(0))).await;
+        assert_eq!(bad_rule, "the rule for \"a\" cannot work: keep is zero, so nothing could ever be read");
+        let zero = error(builder().heartbeat_sse(Duration::ZERO)).await;
+        assert_eq!(zero, "heartbeat_sse must not be zero");
+    }
+}

@@ -1,0 +1,167 @@
+//! A channel that is alive on this node: its log, its readers, and the bytes they share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tricast_core::channel::Topic;
+use tricast_core::log::{Limit, Log};
+use tricast_core::message::{Encoding, Message, encode};
+use tricast_core::position::{Position, Seq};
+use tricast_core::replay::{Decision, decide};
+
+use crate::wake::Readers;
+
+/// A channel's log on this node. The embedded backplane appends to it and the hub's readers read it.
+///
+/// Lock order: `encoded` before `log`; neither is held while anyone is woken or written to.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    topic: Topic,
+    readers: Readers,
+    /// The newest seq in `log`: tells a reader without a lock that there is nothing for it.
+    newest: AtomicU64,
+    log: Mutex<Log>,
+    /// The last batch in each encoding, for the readers that come next to the same place.
+    encoded: Mutex<[Option<Encoded>; 4]>,
+}
+
+#[derive(Debug)]
+struct Encoded {
+    after: Seq,
+    to: Seq,
+    bytes: Bytes,
+}
+
+/// What a reader finds after its position.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It has everything.
+    Nothing,
+    /// Messages, up to a seq.
+    Messages(Batch),
+    /// Its position cannot be continued, says this node's log; the backplane has the last word.
+    Gap,
+}
+
+/// A slice of a log, in the form that its reader asked for.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// The newest message of the slice.
+    pub(crate) to: Seq,
+    /// How many messages.
+    pub(crate) count: usize,
+    /// Bytes of it, encoded or of payload: what a reader's budget is charged.
+    pub(crate) size: usize,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Encoded once, shared by all readers.
+    Encoded(Bytes),
+    /// The messages themselves, for a reader whose encoding is its own.
+    Messages(Vec<Arc<Message>>),
+}
+
+impl Feed {
+    pub(crate) fn new(topic: Topic, log: Log) -> Self {
+        let newest = AtomicU64::new(log.head().head.get());
+        Self { topic, readers: Readers::default(), newest, log: Mutex::new(log), encoded: Mutex::default() }
+    }
+
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// Changes the log, and publishes its newest seq before the lock is gone.
+    pub(crate) fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
+        let mut log = self.lock();
+        let done = change(&mut log);
+        self.newest.store(log.head().head.get(), Ordering::Release);
+        done
+    }
+
+    /// Whether there may be something after this seq.
+    pub(crate) fn grew_past(&self, seq: Seq) -> bool {
+        self.newest.load(Ordering::Acquire) > seq.get()
+    }
+
+    /// Reads after a position. `encoding` of `None` returns the messages themselves.
+    pub(crate) fn read(&self, after: Position, limit: Limit, now_ms: u64, encoding: Option<Encoding>) -> Found {
+        match encoding {
+            Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
+            None => match self.slice(after, limit, now_ms) {
+                None => Found::Gap,
+                Some(messages) => found(messages, |messages| {
+                    let size = messages.iter().map(|message| message.payload.len()).sum();
+                    (size, Content::Messages(messages))
+                }),
+            },
+        }
+    }
+
+    fn read_encoded(&self, after: Position, limit: Limit, now_ms: u64, encoding: Encoding) -> Found {
+        // Held while encoding: of the many readers that are woken together the first encodes, the others wait for it
+        // rather than doing the same work. Publishers never take this lock.
+        let mut cache = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = &mut cache[slot(encoding)];
+        let known = slot.as_ref().filter(|known| known.after == after.seq).map(|known| known.to);
+        let (head, messages) = {
+            let mut log = self.lock();
+            log.expire(now_ms);
+            let head = log.head();
+            if decide(self.topic.rule.kind(), Some(after), &head) != Decision::Continue {
+                return Found::Gap;
+            }
+            let count = log.extent(after.seq, limit);
+            if let Some(known) = slot.as_ref().filter(|_| known.is_some_and(|to| to.since(after.seq) == count as u64)) {
+                return batch(known.to, count, known.bytes.clone());
+            }
+            (head, log.read(after.seq, limit))
+        };
+        found(messages, |messages| {
+            let to = messages.last().map_or(after.seq, |message| message.seq);
+            let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
+            *slot = Some(Encoded { after: after.seq, to, bytes: bytes.clone() });
+            (bytes.len(), Content::Encoded(bytes))
+        })
+    }
+
+    /// The messages themselves; `None` where the position cannot be continued.
+    fn slice(&self, after: Position, limit: Limit, now_ms: u64) -> Option<Vec<Arc<Message>>> {
+        let mut log = self.lock();
+        log.expire(now_ms);
+        let goes_on = decide(self.topic.rule.kind(), Some(after), &log.head()) == Decision::Continue;
+        goes_on.then(|| log.read(after.seq, limit))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        // A panic under this lock would be a bug in `Log`, whose methods leave it consistent between statements.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn found(messages: Vec<Arc<Message>>, form: impl FnOnce(Vec<Arc<Message>>) -> (usize, Content)) -> Found {
+    let Some(to) = messages.last().map(|message| message.seq) else { return Found::Nothing };
+    let count = messages.len();
+    let (size, content) = form(messages);
+    Found::Messages(Batch { to, count, size, content })
+}
+
+fn batch(to: Seq, count: usize, bytes: Bytes) -> Found {
+    Found::Messages(Batch { to, count, size: bytes.len(), content: Content::Encoded(bytes) })
+}
+
+const fn slot(encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::WebSocket => 0,
+        Encoding::RawSse => 1,
+        Encoding::EnvelopeSse => 2,
+        Encoding::Json => 3,
+    }
+}

@@ -1,0 +1,147 @@
+//! The channels alive on this node, and where their epochs come from.
+//!
+//! An unwritten channel costs nothing: its epoch is a keyed hash of its name and a generation, so that it can be
+//! forgotten and made again without anybody noticing. A written one stays, with its head, for a day after its last
+//! message; when it is forgotten its generation changes, so that its next life has another epoch.
+
+use std::hash::Hasher as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use siphasher::sip::SipHasher24;
+use tricast_core::backplane::{BackplaneError, Events, News, Uncertain};
+use tricast_core::channel::{ChannelName, Topic};
+use tricast_core::clock::Entropy;
+use tricast_core::log::{Head, Log};
+use tricast_core::position::{Epoch, Seq};
+
+use super::feed::Feed;
+use crate::wake::Sweeper;
+
+/// Milliseconds that a written channel is remembered after its last message.
+const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Generations are kept per group of channels, so that forgetting one ends few unwritten epochs.
+const GROUPS: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    map: DashMap<ChannelName, Arc<Feed>>,
+    most: usize,
+    key: (u64, u64),
+    generations: Box<[AtomicU64; GROUPS]>,
+    sweeper: Sweeper,
+}
+
+impl Feeds {
+    /// No channels yet, and at most this many ever.
+    pub(crate) fn new(most: usize, entropy: &dyn Entropy, sweeper: Sweeper) -> Self {
+        Self {
+            map: DashMap::new(),
+            most,
+            key: (entropy.next_u64(), entropy.next_u64()),
+            generations: Box::new([const { AtomicU64::new(0) }; GROUPS]),
+            sweeper,
+        }
+    }
+
+    /// The channel, if it is alive.
+    pub(crate) fn get(&self, name: &ChannelName) -> Option<Arc<Feed>> {
+        self.map.get(name).map(|feed| Arc::clone(&feed))
+    }
+
+    /// The channel, made alive if it was not.
+    pub(crate) fn obtain(&self, topic: &Topic) -> Result<Arc<Feed>, BackplaneError> {
+        if let Some(feed) = self.get(&topic.name) {
+            return Ok(feed);
+        }
+        if self.map.len() >= self.most {
+            let reason = format!("this node keeps its most of {} channels", self.most);
+            return Err(BackplaneError::Unavailable { reason, maybe_applied: false });
+        }
+        let fresh = || {
+            let log = Log::new(self.epoch(&topic.name), topic.rule.retention());
+            Arc::new(Feed::new(topic.clone(), log))
+        };
+        Ok(Arc::clone(&self.map.entry(topic.name.clone()).or_insert_with(fresh)))
+    }
+
+    /// Where a channel stands that is not alive: unwritten.
+    pub(crate) fn unwritten(&self, name: &ChannelName) -> Head {
+        let first = Seq::ZERO.next().unwrap_or(Seq::ZERO);
+        Head { epoch: self.epoch(name), first, head: Seq::ZERO, floor: Seq::ZERO }
+    }
+
+    /// Told when a reader leaves: an unwritten channel that only it held is forgotten.
+    pub(crate) fn left(&self, feed: &Arc<Feed>) {
+        // Two: the map, and the reader that is leaving.
+        let unused = |held: &Arc<Feed>| Arc::ptr_eq(held, feed) && Arc::strong_count(held) == 2;
+        self.map.remove_if(&feed.topic().name, |_, held| unused(held) && held.with_log(|log| log.is_unwritten()));
+    }
+
+    /// Forgets what is over: old messages everywhere, and channels that nobody holds.
+    pub(crate) fn maintain(&self, now_ms: u64) {
+        self.map.retain(|name, feed| {
+            let (unwritten, over) = feed.with_log(|log| {
+                log.expire(now_ms);
+                let idle = now_ms.saturating_sub(log.last_append_ms());
+                (log.is_unwritten(), log.bytes() == 0 && idle >= REMEMBERED_MS)
+            });
+            if !is_unused(feed) || !(unwritten || over) {
+                return true;
+            }
+            if !unwritten {
+                self.generation(name).fetch_add(1, Ordering::AcqRel);
+            }
+            false
+        });
+    }
+
+    /// How many channels are alive.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn epoch(&self, name: &ChannelName) -> Epoch {
+        let mut hash = SipHasher24::new_with_keys(self.key.0, self.key.1);
+        hash.write_u64(self.generation(name).load(Ordering::Acquire));
+        hash.write(name.as_str().as_bytes());
+        Epoch::from_bits(hash.finish())
+    }
+
+    fn generation(&self, name: &ChannelName) -> &AtomicU64 {
+        let mut hash = SipHasher24::new_with_keys(self.key.1, self.key.0);
+        hash.write(name.as_str().as_bytes());
+        let group = hash.finish() % GROUPS as u64;
+        &self.generations[usize::try_from(group).unwrap_or(0)]
+    }
+}
+
+/// Only the map holds it. Whoever obtains a channel does so under the lock of its shard, which the caller holds too.
+fn is_unused(feed: &Arc<Feed>) -> bool {
+    Arc::strong_count(feed) == 1
+}
+
+impl Events for Feeds {
+    fn grew(&self, news: News<'_>) {
+        if let Some(feed) = self.get(news.channel) {
+            self.sweeper.tell(&feed);
+        }
+    }
+
+    fn uncertain(&self, what: Uncertain<'_>) {
+        match what {
+            Uncertain::Channel(name) => {
+                if let Some(feed) = self.get(name) {
+                    self.sweeper.tell(&feed);
+                }
+            }
+            Uncertain::All => {
+                for feed in &self.map {
+                    self.sweeper.tell(&feed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The channels alive on this node: publish, read, subscribe.
+//!
+//! The hub knows the rules, the backplane and its own [`Feed`]s; it knows no transport and no connection, but for how
+//! many there are and that they are told to end.
+
+mod feed;
+mod feeds;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tricast_core::access::Identity;
+use tricast_core::backplane::{Backplane, BackplaneError};
+use tricast_core::channel::{ChannelName, NameError, Pattern, Rule, Topic};
+use tricast_core::clock::{Clock, Entropy};
+use tricast_core::limits::COMMANDS_PER_BATCH;
+use tricast_core::log::Appended;
+use tricast_core::message::{Draft, DraftError};
+use tricast_core::protocol::event::{Bye, Limits, Welcome};
+use tricast_core::protocol::{ClientId, Code, Event, Ref};
+
+pub(crate) use feed::{Batch, Content, Feed, Found};
+pub(crate) use feeds::Feeds;
+
+/// What the builder settled.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) message_bytes: usize,
+    pub(crate) channels_per_connection: usize,
+    pub(crate) heartbeat_ws: Duration,
+    pub(crate) heartbeat_sse: Duration,
+    pub(crate) write_timeout: Duration,
+    /// Requests must name this machine or this address in `Host`.
+    pub(crate) local_only: Option<SocketAddr>,
+}
+
+pub(crate) struct Hub {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) backplane: Arc<dyn Backplane>,
+    rules: Vec<(Pattern, Arc<Rule>)>,
+    /// Every connection holds a receiver, so the sender knows how many there are, and when the last has ended.
+    drain: watch::Sender<Option<Draining>>,
+}
+
+/// That connections are to end, and over what time their clients shall come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Draining {
+    pub(crate) spread: Duration,
+}
+
+/// What somebody wants to do with a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Subscribe,
+    Publish,
+}
+
+/// The least time over which drained clients come back.
+const MIN_SPREAD: Duration = Duration::from_millis(100);
+
+/// What each connection adds to that time, so that a restart meets about this many reconnects a second at most.
+const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
+
+impl Hub {
+    pub(crate) fn new(
+        config: Config,
+        rules: Vec<(Pattern, Arc<Rule>)>,
+        feeds: Arc<Feeds>,
+        backplane: Arc<dyn Backplane>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { config, clock, entropy, feeds, backplane, rules, drain: watch::Sender::new(None) }
+    }
+
+    /// The channel with its rule, if there is one and it lets `who` do this.
+    pub(crate) fn allow(&self, who: &Identity, action: Action, name: &ChannelName) -> Result<Topic, Code> {
+        let matching = self.rules.iter().find(|(pattern, _)| pattern.matches(name.as_str()).is_some());
+        let (_, rule) = matching.ok_or(Code::UnknownChannel)?;
+        let access = match action {
+            Action::Subscribe => rule.subscribe_access(),
+            Action::Publish => rule.publish_access(),
+        };
+        if !access.allows(who) {
+            return Err(Code::Forbidden);
+        }
+        Ok(Topic { name: name.clone(), rule: Arc::clone(rule) })
+    }
+
+    /// Publishes, whoever it was that brought it.
+    pub(crate) async fn publish(
+        &self,
+        who: &Identity,
+        name: &ChannelName,
+        draft: &Draft,
+    ) -> Result<Appended, PublishError> {
+        let topic = self.allow(who, Action::Publish, name).map_err(|code| match code {
+            Code::Forbidden => PublishError::Forbidden(name.clone()),
+            _ => PublishError::UnknownChannel(name.clone()),
+        })?;
+        draft.check(self.config.message_bytes)?;
+        Ok(self.backplane.append(&topic, draft, &who.scope()).await?)
+    }
+
+    /// The first event of a connection, told to this client.
+    pub(crate) fn welcome(&self, client: &ClientId, heartbeat: Duration, reference: Option<Ref>) -> Event {
+        let limits = Limits {
+            message: self.config.message_bytes as u64,
+            channels: self.config.channels_per_connection as u64,
+            batch: COMMANDS_PER_BATCH as u64,
+        };
+        let welcome = Welcome::new(client.clone(), heartbeat, self.clock.wall_ms(), limits);
+        Event::Welcome(Welcome { reference, ..welcome })
+    }
+
+    /// The id of a client that chose none.
+    pub(crate) fn new_client(&self) -> ClientId {
+        ClientId::from_bits(self.entropy.next_u64(), self.entropy.next_u64())
+    }
+
+    /// The last words to a connection while draining.
+    pub(crate) fn farewell(&self, draining: Draining) -> Bye {
+        let spread = u64::try_from(draining.spread.as_millis()).unwrap_or(u64::MAX);
+        let after = Duration::from_millis(self.entropy.below(spread.saturating_add(1)));
+        Bye { after: Some(after), ..Bye::new(Code::Draining, "the server is going away") }
+    }
+
+    /// What a connection holds for as long as it lives, and by which it learns that it shall end.
+    pub(crate) fn connect(&self) -> watch::Receiver<Option<Draining>> {
+        self.drain.subscribe()
+    }
+
+    /// Whether connections are being ended.
+    pub(crate) fn draining(&self) -> Option<Draining> {
+        *self.drain.borrow()
+    }
+
+    /// How many connections there are.
+    pub(crate) fn connections(&self) -> usize {
+        self.drain.receiver_count()
+    }
+
+    /// Tells every connection to end, and waits until all have, or `within` is over.
+    pub(crate) async fn drain(&self, within: Duration) {
+        let crowd = u32::try_from(self.connections()).unwrap_or(u32::MAX);
+        let spread = SPREAD_PER_CONNECTION.saturating_mul(crowd).min(within).max(MIN_SPREAD);
+        self.drain.send_replace(Some(Draining { spread }));
+        // The outcome is the same: whoever is left when the time is over is cut by the server's end.
+        drop(tokio::time::timeout(within, self.drain.closed()).await);
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("channels", &self.feeds.len())
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The text is not a channel's name.
+    #[error("not a channel name")]
+    Name(#[from] NameError),
+    /// No rule's pattern matches the channel.
+    #[error("no rule matches the channel {0}")]
+    UnknownChannel(ChannelName),
+    /// The rule does not let this publisher publish.
+    #[error("publishing to the channel {0} is not allowed")]
+    Forbidden(ChannelName),
+    /// Something is wrong with the message.
+    #[error("the message was refused")]
+    Draft(#[from] DraftError),
+    /// The backplane could not take it.
+    #[error("the message could not be appended")]
+    Backplane(#[from] BackplaneError),
+}
+
+impl PublishError {
+    /// The code of the wire that says the same.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Name(_) => Code::BadRequest,
+            Self::UnknownChannel(_) => Code::UnknownChannel,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Draft(DraftError::TooLarge { .. }) => Code::TooLarge,
+            Self::Draft(_) => Code::BadRequest,
+            Self::Backplane(_) => Code::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Serving an application: accept, backlog, deadlines and drain.
+//!
+//! [`serve`] owns what `axum::serve` leaves open and a server of long-lived connections needs; plain `axum::serve`
+//! works too, without the guarantees below.
+//!
+//! # Many connections at once
+//! [`bind`] listens with a backlog of 4,096. With the usual 128, clients that all reconnect in one moment wait for
+//! the retries of their SYN, a second and more.
+//!
+//! # Slow and silent peers
+//! A request's head must arrive within the [header timeout](Serve::header_timeout). A peer that takes no byte for the
+//! [write timeout](Serve::write_timeout) while some wait for it is disconnected: hyper itself would wait for ever.
+//!
+//! # Running out of files
+//! An accept that fails for want of a resource is logged and tried again, after a pause that grows to a second.
+//! Connections that exist are not touched.
+//!
+//! # Draining
+//! After [the shutdown signal](Serve::shutdown) no connection is accepted, idle ones are closed, and responses in
+//! flight are completed while the [draining](Serve::draining) step tells long-lived ones to end. What is left after
+//! the [drain timeout](Serve::drain_timeout) is cut.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+
+use self::write_deadline::WriteDeadline;
+
+mod signal;
+mod write_deadline;
+
+pub use self::signal::shutdown_signal;
+
+/// Listens on the first address of `addr` that can be bound.
+///
+/// The address may be used again at once after a restart.
+///
+/// # Errors
+/// Those of the name lookup, or of the last address tried.
+pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+    for addr in lookup_host(addr).await? {
+        match listen(addr) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Serves `app` over HTTP/1.1 on `listener` until told to stop.
+///
+/// Await the returned [`Serve`]. Handlers can extract [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
+///
+/// # Examples
+/// ```no_run
+/// # async fn run(app: axum::Router) -> std::io::Result<()> {
+/// let listener = tricast::bind("127.0.0.1:8000").await?;
+/// tricast::serve(listener, app)
+///     .shutdown(tricast::shutdown_signal())
+///     .await
+/// # }
+/// ```
+pub fn serve(listener: TcpListener, app: Router) -> Serve {
+    Serve {
+        listener,
+        app,
+        timeouts: Timeouts::default(),
+        signal: Box::pin(std::future::pending()),
+        draining: Box::new(|_| Box::pin(async {})),
+    }
+}
+
+/// A server about to run: awaiting it runs it. Made by [`serve`].
+///
+/// # Cancel safety
+/// Dropping the running future closes the listener and cuts every connection that is not upgraded.
+#[must_use = "a server does nothing unless awaited"]
+pub struct Serve {
+    listener: TcpListener,
+    app: Router,
+    timeouts: Timeouts,
+    signal: BoxFuture,
+    draining: Box<dyn FnOnce(Duration) -> BoxFuture + Send>,
+}
+
+impl Serve {
+    /// How long the head of a request may take, counted from when the server begins to wait for it; so it also ends
+    /// idle kept-alive connections. Default: 10 s.
+    pub fn header_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.header = limit;
+        self
+    }
+
+    /// How long a peer may take no byte while some wait to be written to it. Default: 10 s.
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.write = limit;
+        self
+    }
+
+    /// How long draining may take in all. Default: 10 s.
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.drain = limit;
+        self
+    }
+
+    /// Begins to drain when `signal` resolves. Without one the server runs until its future is dropped.
+    pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signal = Box::pin(signal);
+        self
+    }
+
+    /// What to do while draining: called with the drain timeout once nothing is accepted any more, and awaited,
+    /// within that timeout, beside the connections. This is the place to end long-lived ones.
+    pub fn draining<F>(mut self, step: impl FnOnce(Duration) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.draining = Box::new(|limit| Box::pin(step(limit)));
+        self
+    }
+
+    async fn run(self) -> io::Result<()> {
+        let connections = Connections::new(self.app, self.timeouts);
+        let mut acceptor = Acceptor::new(self.listener);
+        let mut signal = self.signal;
+        loop {
+            tokio::select! {
+                (stream, peer) = acceptor.accept() => connections.spawn(stream, peer),
+                () = &mut signal => break,
+            }
+        }
+        drop(acceptor);
+        connections.drain(self.draining).await;
+        Ok(())
+    }
+}
+
+impl IntoFuture for Serve {
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Timeouts {
+    header: Duration,
+    write: Duration,
+    drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { header: Duration::from_secs(10), write: Duration::from_secs(10), drain: Duration::from_secs(10) }
+    }
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What every connection is told. Its receivers are counted: none left means that every connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Cut,
+}
+
+struct Connections {
+    app: Router,
+    http: http1::Builder,
+    timeouts: Timeouts,
+    phase: watch::Sender<Phase>,
+}
+
+impl Connections {
+    fn new(app: Router, timeouts: Timeouts) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(timeouts.header);
+        Self { app, http, timeouts, phase: watch::Sender::new(Phase::Serving) }
+    }
+
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
+        }
+        let io = TokioIo::new(WriteDeadline::new(stream, self.timeouts.write));
+        let app = self.app.clone();
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            app.clone().call(request)
+        });
+        let connection = self.http.serve_connection(io, service).with_upgrades();
+        let mut phase = self.phase.subscribe();
+
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            loop {
+                tokio::select! {
+                    ended = connection.as_mut() => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%peer, %error, "a connection failed");
+                        }
+                        return;
+                    }
+                    told = phase.changed() => match *phase.borrow_and_update() {
+                        Phase::Draining if told.is_ok() => connection.as_mut().graceful_shutdown(),
+                        _ => return,
+                    },
+                }
+            }
+        });
+    }
+
+    async fn drain(self, step: impl FnOnce(Duration) -> BoxFuture) {
+        let limit = self.timeouts.drain;
+        self.phase.send_replace(Phase::Draining);
+        let ended = async { tokio::join!(step(limit), self.phase.closed()) };
+        if timeout(limit, ended).await.is_err() {
+            let left = self.phase.receiver_count();
+            tracing::warn!(left, "connections were cut: draining took {limit:?}");
+            self.phase.send_replace(Phase::Cut);
+        }
+    }
+}
+
+/// A listener whose failures are waited out.
+struct Acceptor {
+    listener: TcpListener,
+    pause: Duration,
+}
+
+impl Acceptor {
+    fn new(listener: TcpListener) -> Self {
+        Self { listener, pause: SHORTEST_PAUSE }
+    }
+
+    /// # Cancel safety
+    /// No accepted connection is lost.
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => {
+                    self.pause = SHORTEST_PAUSE;
+                    return accepted;
+                }
+                // Only the one that was about to be accepted is gone.
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept; next try in {:?}", self.pause);
+                    sleep(self.pause).await;
+                    self.pause = LONGEST_PAUSE.min(self.pause * 2);
+                }
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // On Windows this would let two processes share the address.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Connections that the kernel completes ahead of us; it caps this at its own limit.
+const BACKLOG: u32 = 4096;
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! A reader: its cursors, and its next batch. What every transport drives.
+//!
+//! A session holds no queue. It holds a bell, and per channel a position; when the bell rings it takes what is new,
+//! which is at most one batch, shared fairly among its channels, and moves the positions over it. A reader that
+//! is slow therefore costs what a fast one costs, and finds a gap where a log has forgotten what it did not take.
+//!
+//! # Order
+//! [`Session::subscribe`] returns the events that begin each subscription, to be written before anything that
+//! [`Session::take`] returns. A reader is on its channel's list before it asks where the log stands, so what is
+//! appended meanwhile is seen by the first `take`, once.
+
+use std::sync::Arc;
+
+use tricast_core::access::Identity;
+use tricast_core::channel::{ChannelName, Kind};
+use tricast_core::log::{Head, Limit};
+use tricast_core::message::Encoding;
+use tricast_core::position::{Cursor, Place, Position};
+use tricast_core::protocol::event::{Gap, Subscribed};
+use tricast_core::protocol::{Code, Event, GapReason, Ref, Start, SubscribeTo};
+use tricast_core::replay::{self, Decision};
+use tricast_core::wake::Bell;
+
+use crate::hub::{Action, Batch, Feed, Found, Hub};
+
+pub(crate) struct Session {
+    hub: Arc<Hub>,
+    who: Identity,
+    bell: Arc<Bell>,
+    /// In which form it takes messages; `None`: as they are.
+    encoding: Option<Encoding>,
+    subscriptions: Vec<Subscription>,
+    /// Which subscription begins the next batch.
+    turn: usize,
+}
+
+/// What became of a channel that was asked for.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) channel: ChannelName,
+    pub(crate) result: Result<Begun, Code>,
+}
+
+/// A subscription that began, with the events that say so.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) position: Position,
+    pub(crate) subscribed: Event,
+    pub(crate) gap: Option<Event>,
+    /// The reader came with a position, and goes on from it.
+    pub(crate) resumed: bool,
+}
+
+/// The next thing to write.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// Messages of a channel, up to `position`.
+    Messages { channel: ChannelName, position: Position, batch: Batch },
+    /// The reader's position was replaced.
+    Gap { channel: ChannelName, position: Position, event: Event },
+}
+
+/// What one visit found.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// The batch was cut: there is more without waiting.
+    pub(crate) more: bool,
+}
+
+impl Session {
+    pub(crate) fn new(hub: Arc<Hub>, who: Identity, encoding: Option<Encoding>) -> Self {
+        Self { hub, who, bell: Arc::default(), encoding, subscriptions: Vec::new(), turn: 0 }
+    }
+
+    /// Subscribes to channels; the outcomes are in their order.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have subscribed to some of them without telling: drop the session as well.
+    pub(crate) async fn subscribe(
+        &mut self,
+        wanted: &[SubscribeTo],
+        cursor: Option<&Cursor>,
+        reference: Option<&Ref>,
+    ) -> Vec<Outcome> {
+        let mut entries = Vec::with_capacity(wanted.len());
+        let mut room = self.hub.config.channels_per_connection.saturating_sub(self.subscriptions.len());
+        for one in wanted {
+            let entry = self.enter(&one.name, room).await;
+            room -= usize::from(matches!(entry, Entry::New(..)));
+            entries.push(entry);
+        }
+        let places = cursor.map(|cursor| cursor.place(&epochs(&entries))).unwrap_or_default();
+        let mut places = places.into_iter();
+        let mut outcomes = Vec::with_capacity(wanted.len());
+        for (one, entry) in wanted.iter().zip(entries) {
+            let result = match entry {
+                Entry::Refused(code) => Err(code),
+                Entry::Known(head) => self.known(&one.name, &head, reference).ok_or(Code::Internal),
+                Entry::New(subscription, head) => {
+                    let place = places.next().unwrap_or(Place::Fresh);
+                    Ok(self.begin(subscription, &head, place, one.start, reference))
+                }
+            };
+            outcomes.push(Outcome { channel: one.name.clone(), result });
+        }
+        outcomes
+    }
+
+    /// Ends a subscription; false if there was none.
+    pub(crate) fn unsubscribe(&mut self, channel: &ChannelName) -> bool {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|subscription| subscription.channel() != channel);
+        self.subscriptions.len() < before
+    }
+
+    /// Where the reader stands on a channel; `None` if it is not subscribed.
+    pub(crate) fn position(&self, channel: &ChannelName) -> Option<Position> {
+        self.find(channel).map(|subscription| subscription.position)
+    }
+
+    /// Makes [`Session::rung`] resolve once more: there is more to take.
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// Resolves when there may be something to take.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses nothing.
+    pub(crate) async fn rung(&self) {
+        self.bell.rung().await;
+    }
+
+    /// Takes what is new, at most one batch, and moves the positions over it.
+    ///
+    /// # Cancel safety
+    /// None: what a dropped call took is lost to this session. Drop the session as well.
+    pub(crate) async fn take(&mut self, limit: Limit) -> Taken {
+        let count = self.subscriptions.len();
+        let first = self.turn;
+        self.turn = if count == 0 { 0 } else { (first + 1) % count };
+        let ready: Vec<usize> =
+            (first..first + count).map(|nth| nth % count).filter(|&index| self.subscriptions[index].has_news()).collect();
+
+        let mut taken = Taken::default();
+        let mut left = limit;
+        for (done, &index) in ready.iter().enumerate() {
+            if left.messages == 0 || (left.bytes == 0 && done > 0) {
+                taken.more = true;
+                break;
+            }
+            let sharers = ready.len() - done;
+            let share = Limit { messages: left.messages.div_ceil(sharers), bytes: left.bytes.div_ceil(sharers) };
+            let now_ms = self.hub.clock.wall_ms();
+            let subscription = &mut self.subscriptions[index];
+            match subscription.feed.read(subscription.position, share, now_ms, self.encoding) {
+                Found::Nothing => {}
+                Found::Messages(batch) => {
+                    left.messages = left.messages.saturating_sub(batch.count);
+                    left.bytes = left.bytes.saturating_sub(batch.size);
+                    subscription.position.seq = batch.to;
+                    taken.more |= subscription.has_news();
+                    taken.deliveries.push(subscription.messages(batch));
+                }
+                Found::Gap => {
+                    taken.more = true;
+                    taken.deliveries.extend(subscription.confirm_gap().await);
+                }
+            }
+        }
+        taken
+    }
+
+    async fn enter(&self, channel: &ChannelName, room: usize) -> Entry {
+        let topic = match self.hub.allow(&self.who, Action::Subscribe, channel) {
+            Ok(topic) => topic,
+            Err(code) => return Entry::Refused(code),
+        };
+        if self.find(channel).is_some() {
+            return match self.hub.backplane.open(&topic).await {
+                Ok(head) => Entry::Known(head),
+                Err(_) => Entry::Refused(Code::Unavailable),
+            };
+        }
+        if room == 0 {
+            return Entry::Refused(Code::TooManyChannels);
+        }
+        let Ok(feed) = self.hub.feeds.obtain(&topic) else { return Entry::Refused(Code::Unavailable) };
+        // On the list first, then asked where the log stands: see "Order" above.
+        let place = feed.readers().join(Arc::clone(&self.bell));
+        let subscription = Subscription::new(Arc::clone(&self.hub), feed, place);
+        match self.hub.backplane.watch(&topic).await {
+            Ok(head) => Entry::New(subscription, head),
+            Err(_) => Entry::Refused(Code::Unavailable),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        mut subscription: Subscription,
+        head: &Head,
+        place: Place,
+        start: Option<Start>,
+        reference: Option<&Ref>,
+    ) -> Begun {
+        let kind = subscription.kind();
+        let asked = match (place, start) {
+            (Place::At(position), _) | (_, Some(Start::At(position))) => Some(Place::At(position)),
+            (Place::Lost { .. }, _) => Some(place),
+            (Place::Fresh, _) => None,
+        };
+        let fallback = || start.unwrap_or(default_start(kind));
+        let (position, gap) = match asked.and_then(|asked| replay::decide_place(kind, asked, head)) {
+            None => (replay::start(kind, fallback(), head), None),
+            Some(Decision::Gap { reason, position }) => (position, Some(reason)),
+            Some(Decision::Continue) => match asked {
+                Some(Place::At(position)) => (position, None),
+                // Only a position is ever continued.
+                _ => (head.position(), None),
+            },
+        };
+        subscription.position = position;
+        let begun = Begun {
+            position,
+            subscribed: subscription.subscribed(head, asked.map(|_| gap.is_none()), reference),
+            gap: gap.map(|reason| subscription.gap(head, reason)),
+            resumed: asked.is_some() && gap.is_none(),
+        };
+        self.subscriptions.push(subscription);
+        // The first `take` needs no ring: what is retained after the position is news already.
+        self.bell.ring();
+        begun
+    }
+
+    fn known(&self, channel: &ChannelName, head: &Head, reference: Option<&Ref>) -> Option<Begun> {
+        let subscription = self.find(channel)?;
+        Some(Begun {
+            position: subscription.position,
+            subscribed: subscription.subscribed(head, None, reference),
+            gap: None,
+            resumed: false,
+        })
+    }
+
+    fn find(&self, channel: &ChannelName) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.channel() == channel)
+    }
+}
+
+enum Entry {
+    Refused(Code),
+    Known(Head),
+    New(Subscription, Head),
+}
+
+fn epochs(entries: &[Entry]) -> Vec<tricast_core::position::Epoch> {
+    let epoch = |entry: &Entry| match entry {
+        Entry::New(_, head) => Some(head.epoch),
+        Entry::Refused(_) | Entry::Known(_) => None,
+    };
+    entries.iter().filter_map(epoch).collect()
+}
+
+fn default_start(kind: Kind) -> Start {
+    match kind {
+        Kind::Stream => Start::Latest,
+        Kind::State => Start::Earliest,
+    }
+}
+
+/// One channel of a session. Dropping it leaves the channel.
+struct Subscription {
+    hub: Arc<Hub>,
+    feed: Arc<Feed>,
+    place: usize,
+    position: Position,
+}
+
+impl Subscription {
+    fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: usize) -> Self {
+        let position = feed.with_log(|log| log.head().position());
+        Self { hub, feed, place, position }
+    }
+
+    fn channel(&self) -> &ChannelName {
+        &self.feed.topic().name
+    }
+
+    fn kind(&self) -> Kind {
+        self.feed.topic().rule.kind()
+    }
+
+    fn has_news(&self) -> bool {
+        self.feed.grew_past(self.position.seq)
+    }
+
+    fn messages(&self, batch: Batch) -> Delivery {
+        Delivery::Messages { channel: self.channel().clone(), position: self.position, batch }
+    }
+
+    /// Asks the backplane itself before a gap is told, for a node's log may be behind.
+    async fn confirm_gap(&mut self) -> Option<Delivery> {
+        let head = self.hub.backplane.open(self.feed.topic()).await.ok()?;
+        let Decision::Gap { reason, position } = replay::decide(self.kind(), Some(self.position), &head) else {
+            return None;
+        };
+        self.position = position;
+        Some(Delivery::Gap { channel: self.channel().clone(), position, event: self.gap(&head, reason) })
+    }
+
+    fn subscribed(&self, head: &Head, recovered: Option<bool>, reference: Option<&Ref>) -> Event {
+        Event::Subscribed(Subscribed {
+            channel: self.channel().clone(),
+            kind: self.kind(),
+            position: self.position,
+            head: head.position(),
+            recovered,
+            reference: reference.cloned(),
+        })
+    }
+
+    fn gap(&self, head: &Head, reason: GapReason) -> Event {
+        Event::Gap(Gap { channel: self.channel().clone(), position: self.position, head: head.position(), reason })
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.feed.readers().leave(self.place);
+        self.hub.feeds.left(&self.feed);
+    }
+}

@@ -1,0 +1,29 @@
+//! The adapters: how slices of logs and the answers to commands travel.
+//!
+//! They know neither each other nor the inside of a log. Each drives a [`crate::session::Session`] and writes what it
+//! is given; what they share is reading the request ([`query`]), judging where it comes from ([`origin`]) and refusing
+//! it ([`refusal`]).
+
+mod origin;
+mod query;
+mod refusal;
+
+pub(crate) mod assets;
+pub(crate) mod poll;
+pub(crate) mod send;
+pub(crate) mod sse;
+pub(crate) mod ws;
+
+pub(crate) use origin::local_only;
+
+use axum::response::Response;
+use http::header::ALLOW;
+use http::{HeaderValue, StatusCode};
+
+/// Answers `OPTIONS`: no other origin is allowed, so there is nothing to grant.
+fn preflight() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, OPTIONS"));
+    response
+}

@@ -1,0 +1,138 @@
+//! Long-poll: one batch per request, held until there is something to tell.
+//!
+//! The answer carries the cursor for the next request. Nothing of a poller is kept between two of them, so an answer
+//! that is lost is asked for again and nothing is missed (protocol, section 6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{Method, StatusCode};
+use tokio::time::{Instant, sleep_until};
+use tricast_core::access::Identity;
+use tricast_core::log::Limit;
+use tricast_core::message::Encoding;
+use tricast_core::position::cursor_text;
+use tricast_core::protocol::event::Unsubscribed;
+use tricast_core::protocol::{Code, Event, SubscribeQuery};
+
+use super::preflight;
+use super::query::{self, Reading};
+use super::refusal::{Refusal, json_response};
+use crate::hub::{Content, Hub};
+use crate::session::{Delivery, Outcome, Session, Taken};
+
+/// Answers `GET poll` and `POST poll`.
+pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return preflight();
+    }
+    let accepted = Instant::now();
+    let who = Identity::default();
+    let query = match query::read(&hub, &who, Reading::Poll, request).await {
+        Ok(query) => query,
+        Err(refusal) => return refusal.response(),
+    };
+    match answer(hub, who, query, accepted).await {
+        Ok(answer) => json_response(StatusCode::OK, answer.into()),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: Instant) -> Result<Vec<u8>, Refusal> {
+    let mut drain = hub.connect();
+    if hub.draining().is_some() {
+        return Err(Refusal::new(Code::Draining, "the server is going away"));
+    }
+    let mut session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json));
+    let mut events = Events::default();
+    for outcome in session.subscribe(&query.channels, query.cursor.as_ref(), None).await {
+        events.begin(outcome)?;
+    }
+    let deadline = accepted + query.wait.max(Duration::ZERO);
+    loop {
+        events.take(session.take(Limit::default()).await);
+        if !events.is_empty() {
+            break;
+        }
+        tokio::select! {
+            () = session.rung() => {}
+            () = sleep_until(deadline) => break,
+            _ = drain.changed() => {
+                let bye = hub.draining().map(|draining| Event::Bye(hub.farewell(draining)));
+                bye.iter().for_each(|bye| events.put(bye));
+                break;
+            }
+        }
+    }
+    let cursor = cursor_text(query.channels.iter().map(|to| session.position(&to.name)));
+    Ok(events.into_answer(&cursor))
+}
+
+/// The events of one answer, as the inside of a JSON array.
+#[derive(Default)]
+struct Events {
+    json: Vec<u8>,
+}
+
+impl Events {
+    fn is_empty(&self) -> bool {
+        self.json.is_empty()
+    }
+
+    fn put(&mut self, event: &Event) {
+        self.separate();
+        event.put_json(&mut self.json);
+    }
+
+    /// Tells what became of a channel, but for one that simply goes on.
+    fn begin(&mut self, outcome: Outcome) -> Result<(), Refusal> {
+        match outcome.result {
+            Ok(begun) if begun.resumed => {}
+            Ok(begun) => {
+                self.put(&begun.subscribed);
+                begun.gap.iter().for_each(|gap| self.put(gap));
+            }
+            Err(code) if code.may_retry_as_is() => return Err(Refusal::of_channel(outcome.channel, code)),
+            Err(code) => {
+                let (channel, code) = (outcome.channel, Some(code));
+                self.put(&Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, taken: Taken) {
+        for delivery in taken.deliveries {
+            match delivery {
+                Delivery::Gap { event, .. } => self.put(&event),
+                Delivery::Messages { batch, .. } => match batch.content {
+                    Content::Encoded(bytes) => {
+                        self.separate();
+                        self.json.extend_from_slice(&bytes);
+                    }
+                    // A session with an encoding is given bytes.
+                    Content::Messages(_) => {}
+                },
+            }
+        }
+    }
+
+    fn separate(&mut self) {
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+    }
+
+    fn into_answer(self, cursor: &str) -> Vec<u8> {
+        let mut answer = Vec::with_capacity(self.json.len() + cursor.len() + 32);
+        answer.extend_from_slice(b"{\"cursor\":\"");
+        // A cursor has no character that JSON would escape.
+        answer.extend_from_slice(cursor.as_bytes());
+        answer.extend_from_slice(b"\",\"events\":[");
+        answer.extend_from_slice(&self.json);
+        answer.extend_from_slice(b"]}");
+        answer
+    }
+}

@@ -1,0 +1,105 @@
+//! The one subscribe query, read from a request: by GET in its URL, by POST in its body.
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use tricast_core::access::Identity;
+use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery};
+
+use super::refusal::Refusal;
+use crate::hub::{Action, Hub};
+
+/// What the body of a subscribe query may have for each channel of a connection: its name, where it starts, its place
+/// in the cursor, and what its presence member shows.
+const BODY_BYTES_PER_CHANNEL: usize = 2 * 1024;
+
+/// The header that an `EventSource` brings its last id in.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// What `sse` and `poll` answer to.
+const METHODS: &str = "GET, POST, OPTIONS";
+
+/// Which endpoint reads the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Sse,
+    Poll,
+}
+
+/// Reads the query of a request to `sse` or `poll`, and refuses what the rules refuse.
+///
+/// # Errors
+/// The refusal to answer with.
+pub(crate) async fn read(hub: &Hub, who: &Identity, reading: Reading, request: Request) -> Result<SubscribeQuery, Refusal> {
+    let (parts, body) = request.into_parts();
+    let last_event_id = last_event_id(&parts.headers);
+    let endpoint = match reading {
+        Reading::Sse => Endpoint::Sse { last_event_id: last_event_id.as_deref() },
+        Reading::Poll => Endpoint::Poll,
+    };
+    let query = match parts.method {
+        Method::GET => SubscribeQuery::parse_get(parts.uri.query().unwrap_or_default(), endpoint)?,
+        Method::POST => {
+            check_json(&parts.headers)?;
+            let most = hub.config.channels_per_connection;
+            let text = text(body, most.saturating_mul(BODY_BYTES_PER_CHANNEL)).await?;
+            SubscribeQuery::parse_post(&text, endpoint, most)?
+        }
+        _ => return Err(Refusal::method(METHODS)),
+    };
+    admit(hub, who, &query)?;
+    Ok(query)
+}
+
+/// Refuses a query whose channels are refused: any of them to a reader who is new, all of them to one who resumes and
+/// will be told of the others in band (protocol, section 6, "Refused channels").
+///
+/// A reader who names a position as a channel's `from` resumes as well.
+fn admit(hub: &Hub, who: &Identity, query: &SubscribeQuery) -> Result<(), Refusal> {
+    let most = hub.config.channels_per_connection;
+    if query.channels.len() > most {
+        return Err(Refusal::new(Code::TooManyChannels, format!("more than {most} channels")));
+    }
+    let resumes = query.cursor.is_some() || query.channels.iter().any(|to| matches!(to.start, Some(Start::At(_))));
+    let refused = query.channels.iter().filter_map(|to| {
+        let refused = hub.allow(who, Action::Subscribe, &to.name).err();
+        refused.map(|code| Refusal::of_channel(to.name.clone(), code))
+    });
+    let mut refused = refused.collect::<Vec<_>>().into_iter();
+    let tolerated = if resumes { query.channels.len() - 1 } else { 0 };
+    if refused.len() <= tolerated {
+        return Ok(());
+    }
+    refused.next().map_or(Ok(()), Err)
+}
+
+/// What an `EventSource` remembers; bytes that are no text make it unreadable, not absent.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    headers.get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// Refuses a body that is not declared as JSON, so that a cross-site form cannot post.
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Code::BadRequest, "the Content-Type must be application/json");
+    Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+}
+
+/// Reads a body of at most `most` bytes as text.
+pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
+    let collected = Limited::new(body, most).collect().await.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            Refusal::new(Code::TooLarge, format!("the body has more than {most} bytes"))
+        } else {
+            Refusal::new(Code::BadRequest, "the body could not be read to its end")
+        }
+    })?;
+    String::from_utf8(collected.to_bytes().into())
+        .map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8 text"))
+}

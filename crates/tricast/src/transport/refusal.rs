@@ -1,0 +1,91 @@
+//! A request that came to nothing, as its answer tells it: one `error` event under the code's status.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use tricast_core::channel::ChannelName;
+use tricast_core::protocol::event::ErrorEvent;
+use tricast_core::protocol::{Code, Event, QueryError};
+
+use crate::commands::refused;
+
+/// Why a request is refused, and with which status.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    event: ErrorEvent,
+    allow: Option<&'static str>,
+}
+
+/// After how many seconds a refusal that may be retried says to come back.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+impl Refusal {
+    pub(crate) fn new(code: Code, message: impl Into<Box<str>>) -> Self {
+        Self::of(ErrorEvent::new(code, message))
+    }
+
+    /// A channel that cannot be read.
+    pub(crate) fn of_channel(channel: ChannelName, code: Code) -> Self {
+        Self::of(refused(channel, code, None))
+    }
+
+    pub(crate) fn of(event: ErrorEvent) -> Self {
+        Self { status: status(event.code), event, allow: None }
+    }
+
+    /// A method that the endpoint does not have; `allow` lists those that it has.
+    pub(crate) fn method(allow: &'static str) -> Self {
+        let refusal = Self::new(Code::BadRequest, format!("the methods here are {allow}"));
+        Self { allow: Some(allow), ..refusal.with_status(StatusCode::METHOD_NOT_ALLOWED) }
+    }
+
+    /// Another status than the code's own: `bad_request` has several.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.event.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.event.message
+    }
+
+    pub(crate) fn response(self) -> Response {
+        let may_retry = self.event.code.may_retry_as_is();
+        let mut response = json_response(self.status, Event::Error(self.event).to_json().into());
+        let headers = response.headers_mut();
+        if may_retry {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        Self::of(ErrorEvent { channel: error.channel, ..ErrorEvent::new(error.code, error.message) })
+    }
+}
+
+/// The status that tells a code.
+pub(crate) fn status(code: Code) -> StatusCode {
+    // Only `slow_reader` has none, and no answer reaches a reader who takes none.
+    code.http().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// An answer of JSON that nobody may keep.
+pub(crate) fn json_response(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,63 @@
+//! `send`: commands in, their answers out. How SSE, polling, `curl` and back ends publish.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{Method, StatusCode};
+use tricast_core::access::Identity;
+use tricast_core::limits::{COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
+use tricast_core::protocol::{Event, command};
+
+use super::origin::check_origin;
+use super::query::{check_json, text};
+use super::refusal::{Refusal, json_response};
+use super::preflight;
+use crate::commands::{Bringer, Executor};
+use crate::hub::Hub;
+
+/// Answers `POST send`.
+pub(crate) async fn send(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return preflight();
+    }
+    match execute(&hub, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn execute(hub: &Hub, request: Request) -> Result<Response, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::method("POST, OPTIONS"));
+    }
+    check_origin(request.headers(), request.uri())?;
+    check_json(request.headers())?;
+    let most = COMMANDS_PER_BATCH * (hub.config.message_bytes + SEND_OVERHEAD_BYTES);
+    let body = text(request.into_body(), most).await?;
+    let batch = command::parse(&body).map_err(|error| Refusal::of(error.into()))?;
+    let single = batch.single;
+    let answers = Executor::new(hub, &Identity::default(), Bringer::Send).run(batch).await;
+    Ok(if single { single_answer(answers) } else { array_answer(&answers) })
+}
+
+fn single_answer(mut answers: Vec<Event>) -> Response {
+    match answers.pop() {
+        Some(Event::Error(error)) => Refusal::of(error).response(),
+        Some(event) => json_response(StatusCode::OK, event.to_json().into()),
+        // Nothing answers a `pong`.
+        None => json_response(StatusCode::OK, "[]".into()),
+    }
+}
+
+fn array_answer(answers: &[Event]) -> Response {
+    let mut json = vec![b'['];
+    for (index, answer) in answers.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        answer.put_json(&mut json);
+    }
+    json.push(b']');
+    json_response(StatusCode::OK, json.into())
+}

@@ -1,0 +1,161 @@
+//! Server-sent events: raw, for a plain `EventSource`, and as envelopes, for our client.
+//!
+//! The bytes are our own, not axum's `Sse`: a batch is encoded once for all readers, the headers keep proxies from
+//! buffering, and nothing in an event can break its line.
+
+mod stream;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use tricast_core::access::Identity;
+use tricast_core::channel::Kind;
+use tricast_core::position::Cursor;
+use tricast_core::protocol::{ClientId, Code, Start, SubscribeQuery, SubscribeTo};
+
+use super::preflight;
+use super::query::{self, Reading};
+use super::refusal::Refusal;
+use crate::hub::{Action, Hub};
+use stream::{EventStream, Mode};
+
+/// Answers `GET sse` and `POST sse`.
+pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return preflight();
+    }
+    let posted = request.method() == Method::POST;
+    let who = Identity::default();
+    let query = match query::read(&hub, &who, Reading::Sse, request).await {
+        Ok(query) => query,
+        Err(refusal) => return refusal.response(),
+    };
+    if posted {
+        return post(hub, who, query).await;
+    }
+    let mode = mode(&hub, &who, &query);
+    EventStream::new(hub, who, mode, query).into_response()
+}
+
+/// By POST a failure is told by its status, so the stream is opened before the response begins.
+async fn post(hub: Arc<Hub>, who: Identity, query: SubscribeQuery) -> Response {
+    let mut stream = EventStream::new(hub, who, Mode::Envelope, query);
+    match stream.open().await {
+        Ok(()) => stream.into_response(),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+/// Raw is for a single stream, unless the reader wants envelopes.
+fn mode(hub: &Hub, who: &Identity, query: &SubscribeQuery) -> Mode {
+    match query.channels.as_slice() {
+        [only] if !query.envelope => match hub.allow(who, Action::Subscribe, &only.name) {
+            Ok(topic) if topic.rule.kind() == Kind::Stream => Mode::Raw,
+            _ => Mode::EnvelopeWithIds,
+        },
+        _ => Mode::EnvelopeWithIds,
+    }
+}
+
+/// What [`crate::Tricast::sse`] needs of a request on the application's own route. An extractor, of any state.
+#[derive(Debug, Clone, Default)]
+pub struct SseRequest {
+    last_event_id: Option<String>,
+}
+
+impl SseRequest {
+    /// Takes it from a request's headers.
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap) -> Self {
+        Self { last_event_id: query::last_event_id(headers) }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SseRequest {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_headers(&parts.headers))
+    }
+}
+
+/// An SSE stream in the making, on the application's own route. Made by [`crate::Tricast::sse`].
+///
+/// One stream channel gives the raw form that suits `new EventSource(url)`: `data:` is the payload, `id:` the position
+/// that the browser brings back by itself. More channels give envelopes.
+#[derive(Debug)]
+#[must_use = "nothing is answered before `respond`"]
+pub struct SseResponse {
+    hub: Arc<Hub>,
+    request: SseRequest,
+    channels: Vec<String>,
+    start: Option<Start>,
+    envelope: bool,
+}
+
+impl SseResponse {
+    pub(crate) fn new(hub: Arc<Hub>, request: SseRequest) -> Self {
+        Self { hub, request, channels: Vec::new(), start: None, envelope: false }
+    }
+
+    /// Adds a channel.
+    pub fn channel(mut self, name: impl Into<String>) -> Self {
+        self.channels.push(name.into());
+        self
+    }
+
+    /// Says where a reader starts that brings no position. Default: the latest, on a stream.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = Some(start);
+        self
+    }
+
+    /// Sends envelopes for a single channel too.
+    pub fn envelope(mut self) -> Self {
+        self.envelope = true;
+        self
+    }
+
+    /// Answers: the stream, or what is wrong with it (400 for a malformed name, 404 where no rule matches).
+    ///
+    /// The log is opened when the body is first read.
+    #[must_use]
+    pub fn respond(self) -> Response {
+        let who = Identity::Server;
+        let query = match self.query(&who) {
+            Ok(query) => query,
+            Err(refusal) => return refusal.response(),
+        };
+        let mode = mode(&self.hub, &who, &query);
+        EventStream::new(self.hub, who, mode, query).into_response()
+    }
+
+    fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {
+        let mut channels: Vec<SubscribeTo> = Vec::with_capacity(self.channels.len());
+        for name in &self.channels {
+            let name = name.parse().map_err(|error| Refusal::new(Code::BadRequest, format!("channel: {error}")))?;
+            if let Err(code) = self.hub.allow(who, Action::Subscribe, &name) {
+                return Err(Refusal::of_channel(name, code));
+            }
+            if channels.iter().any(|to| to.name == name) {
+                return Err(Refusal::new(Code::BadRequest, format!("the channel {name} stands twice")));
+            }
+            channels.push(SubscribeTo { start: self.start, ..SubscribeTo::new(name) });
+        }
+        if channels.is_empty() {
+            return Err(Refusal::new(Code::BadRequest, "channel is missing"));
+        }
+        let last_event_id = self.request.last_event_id.as_deref().filter(|id| !id.is_empty());
+        Ok(SubscribeQuery {
+            channels,
+            cursor: last_event_id.map(Cursor::parse_get),
+            client: None::<ClientId>,
+            envelope: self.envelope,
+            wait: std::time::Duration::ZERO,
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! One SSE stream: what is written, in which order, under which `id:`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tokio::sync::watch;
+use tricast_core::access::Identity;
+use tricast_core::channel::ChannelName;
+use tricast_core::log::Limit;
+use tricast_core::message::{Encoding, Message};
+use tricast_core::position::{Position, cursor_text};
+use tricast_core::protocol::event::{Bye, Unsubscribed};
+use tricast_core::protocol::{Code, Event, SubscribeQuery};
+
+use crate::hub::{Content, Draining, Hub};
+use crate::session::{Begun, Delivery, Session, Taken};
+use crate::transport::refusal::Refusal;
+
+/// In which form events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// `data:` is the payload, `id:` the position.
+    Raw,
+    /// `data:` is the event; nothing carries an `id:`.
+    Envelope,
+    /// `data:` is the event; what moves a position carries the whole cursor.
+    EnvelopeWithIds,
+}
+
+/// A reconnect time of 2 s, jittered: 1.5 s and up to a second more.
+const RETRY: Duration = Duration::from_millis(1_500);
+const RETRY_SPREAD: Duration = Duration::from_millis(1_000);
+
+/// Within what time a reader comes back that was turned away: 1 to 30 s.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
+const TURNED_AWAY_SPREAD: Duration = Duration::from_secs(29);
+
+pub(super) struct EventStream {
+    hub: Arc<Hub>,
+    session: Session,
+    mode: Mode,
+    query: SubscribeQuery,
+    /// What has been written of each channel, in request order: the cursor that `id:` names.
+    written: Vec<(ChannelName, Option<Position>)>,
+    drain: watch::Receiver<Option<Draining>>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The log is not open yet.
+    New,
+    /// It is, and this goes out first.
+    Opened(Bytes),
+    Live,
+    Ended,
+}
+
+impl EventStream {
+    pub(super) fn new(hub: Arc<Hub>, who: Identity, mode: Mode, query: SubscribeQuery) -> Self {
+        let encoding = match mode {
+            Mode::Raw => Some(Encoding::RawSse),
+            Mode::Envelope => Some(Encoding::EnvelopeSse),
+            // Each reader's ids are its own.
+            Mode::EnvelopeWithIds => None,
+        };
+        Self {
+            session: Session::new(Arc::clone(&hub), who, encoding),
+            drain: hub.connect(),
+            hub,
+            mode,
+            written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
+            query,
+            stage: Stage::New,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let chunks = stream::unfold(self, |mut stream| async {
+            let chunk = stream.next().await?;
+            Some((Ok::<_, Infallible>(chunk), stream))
+        });
+        let mut response = Response::new(Body::from_stream(chunks));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
+    }
+
+    /// Opens the log, and prepares what goes out first.
+    ///
+    /// # Errors
+    /// What may be tried again later; the caller knows how to say so.
+    pub(super) async fn open(&mut self) -> Result<(), Refusal> {
+        if self.hub.draining().is_some() {
+            return Err(Refusal::new(Code::Draining, "the server is going away"));
+        }
+        let outcomes = self.session.subscribe(&self.query.channels, self.query.cursor.as_ref(), None).await;
+        let mut begun = Vec::with_capacity(outcomes.len());
+        let mut refused = Vec::new();
+        for (slot, outcome) in outcomes.into_iter().enumerate() {
+            match outcome.result {
+                Ok(one) => begun.push((slot, one)),
+                Err(code) if code.may_retry_as_is() => return Err(Refusal::of_channel(outcome.channel, code)),
+                Err(code) => {
+                    let (channel, code) = (outcome.channel, Some(code));
+                    refused.push(Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
+                }
+            }
+        }
+        self.stage = Stage::Opened(self.opening(begun, &refused));
+        Ok(())
+    }
+
+    /// The next chunk to write; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match &mut self.stage {
+                Stage::New => {
+                    if let Err(refusal) = self.open().await {
+                        self.stage = Stage::Ended;
+                        let bye = Bye::new(refusal.code(), refusal.message());
+                        return Some(self.farewell(bye, self.jittered(TURNED_AWAY, TURNED_AWAY_SPREAD)));
+                    }
+                }
+                Stage::Opened(first) => {
+                    let first = std::mem::take(first);
+                    self.stage = Stage::Live;
+                    return Some(first);
+                }
+                Stage::Live => return Some(self.live().await),
+                Stage::Ended => return None,
+            }
+        }
+    }
+
+    async fn live(&mut self) -> Bytes {
+        let heartbeat = tokio::time::sleep(self.hub.config.heartbeat_sse);
+        tokio::pin!(heartbeat);
+        loop {
+            let taken = self.session.take(Limit::default()).await;
+            if taken.more {
+                self.session.ring();
+            }
+            if let Some(chunk) = self.chunk(taken) {
+                return chunk;
+            }
+            tokio::select! {
+                () = self.session.rung() => {}
+                () = &mut heartbeat => return Bytes::from_static(b":\n\n"),
+                _ = self.drain.changed() => {
+                    self.stage = Stage::Ended;
+                    let spread = self.hub.draining().unwrap_or(Draining { spread: Duration::ZERO });
+                    let bye = self.hub.farewell(spread);
+                    let after = bye.after.unwrap_or_default();
+                    return self.farewell(bye, after);
+                }
+            }
+        }
+    }
+
+    /// `retry:`, where the reader stands, and how each channel began.
+    ///
+    /// No `id:` may name a position whose gap has not been written: with gaps due, only the last of them carries one.
+    fn opening(&mut self, begun: Vec<(usize, Begun)>, refused: &[Event]) -> Bytes {
+        for (slot, one) in &begun {
+            self.written[*slot].1 = Some(one.position);
+        }
+        let mut out = format!("retry: {}\n\n", self.jittered(RETRY, RETRY_SPREAD).as_millis()).into_bytes();
+        let gaps = begun.iter().filter(|(_, one)| one.gap.is_some()).count();
+        if gaps == 0 && self.mode != Mode::Envelope {
+            self.put_id(&mut out);
+            out.push(b'\n');
+        }
+        if self.mode != Mode::Raw {
+            let client = self.query.client.clone().unwrap_or_else(|| self.hub.new_client());
+            put_data(&mut out, &self.hub.welcome(&client, self.hub.config.heartbeat_sse, None));
+            refused.iter().for_each(|event| put_data(&mut out, event));
+        }
+        let mut gaps_left = gaps;
+        for (_, one) in begun {
+            if self.mode != Mode::Raw {
+                put_data(&mut out, &one.subscribed);
+            }
+            if let Some(gap) = one.gap {
+                gaps_left -= 1;
+                self.put_gap(&mut out, &gap, gaps_left == 0);
+            }
+        }
+        out.into()
+    }
+
+    /// What was taken as bytes; a single batch as the very bytes that all readers share.
+    fn chunk(&mut self, taken: Taken) -> Option<Bytes> {
+        let mut deliveries = taken.deliveries;
+        if let [Delivery::Messages { batch, .. }] = deliveries.as_mut_slice()
+            && let Content::Encoded(bytes) = &mut batch.content
+        {
+            return Some(std::mem::take(bytes));
+        }
+        let mut out = Vec::new();
+        for delivery in deliveries {
+            match delivery {
+                Delivery::Gap { channel, position, event } => {
+                    self.wrote(&channel, position);
+                    self.put_gap(&mut out, &event, true);
+                }
+                Delivery::Messages { channel, position, batch } => match batch.content {
+                    Content::Encoded(bytes) => out.extend_from_slice(&bytes),
+                    Content::Messages(messages) => {
+                        for message in messages {
+                            self.put_message(&mut out, &channel, position, &message);
+                        }
+                    }
+                },
+            }
+        }
+        (!out.is_empty()).then(|| out.into())
+    }
+
+    fn put_message(&mut self, out: &mut Vec<u8>, channel: &ChannelName, position: Position, message: &Message) {
+        self.wrote(channel, Position { seq: message.seq, ..position });
+        self.put_id(out);
+        out.extend_from_slice(b"data: ");
+        message.fields(channel, position.epoch).put_json(out);
+        out.extend_from_slice(b"\n\n");
+    }
+
+    fn put_gap(&self, out: &mut Vec<u8>, gap: &Event, with_id: bool) {
+        if with_id && self.mode != Mode::Envelope {
+            self.put_id(out);
+        }
+        if self.mode == Mode::Raw {
+            out.extend_from_slice(b"event: tricast:gap\n");
+        }
+        put_data(out, gap);
+    }
+
+    /// The whole cursor as it is written now, without the empty line that would end the event.
+    fn put_id(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"id: ");
+        out.extend_from_slice(cursor_text(self.written.iter().map(|(_, position)| *position)).as_bytes());
+        out.push(b'\n');
+    }
+
+    fn wrote(&mut self, channel: &ChannelName, position: Position) {
+        if let Some((_, written)) = self.written.iter_mut().find(|(name, _)| name == channel) {
+            *written = Some(position);
+        }
+    }
+
+    /// The last words, and when an `EventSource` shall come back.
+    fn farewell(&self, bye: Bye, retry: Duration) -> Bytes {
+        let mut out = Vec::new();
+        if self.mode != Mode::Envelope {
+            out.extend_from_slice(format!("retry: {}\n", retry.as_millis()).as_bytes());
+        }
+        if self.mode == Mode::Raw {
+            out.extend_from_slice(b"event: tricast:bye\n");
+        }
+        put_data(&mut out, &Event::Bye(bye));
+        out.into()
+    }
+
+    fn jittered(&self, least: Duration, spread: Duration) -> Duration {
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+        least + Duration::from_millis(self.hub.entropy.below(spread))
+    }
+}
+
+fn put_data(out: &mut Vec<u8>, event: &Event) {
+    out.extend_from_slice(b"data: ");
+    event.put_json(out);
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,304 @@
+//! WebSocket: commands in, events out, on one connection.
+//!
+//! One task drives a [`Socket`] and a [`Session`]. It waits for whatever comes first (a frame, the bell, the heartbeat,
+//! the drain), and writes all that is ready in one go. While it writes it reads nothing, so a peer that sends without
+//! reading is held back by its own connection.
+
+mod beat;
+pub(crate) mod echo;
+pub(crate) mod handshake;
+pub(crate) mod socket;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tricast_core::access::Identity;
+use tricast_core::frame::put_text_header;
+use tricast_core::limits::COMMAND_OVERHEAD_BYTES;
+use tricast_core::log::Limit;
+use tricast_core::message::Encoding;
+use tricast_core::protocol::event::{Bye, ErrorEvent};
+use tricast_core::protocol::{ClientId, Code, Endpoint, Event, QueryError, SubscribeQuery, command};
+
+use self::beat::{Beat, Due};
+use self::handshake::Io;
+use self::socket::{End, Limits, Received, Socket, WriteError};
+use super::origin::check_origin;
+use super::preflight;
+use crate::commands::{Bringer, Executor, told};
+use crate::hub::{Content, Draining, Hub};
+use crate::session::{Delivery, Session};
+
+/// Frames that are executed before what they led to is written.
+const FRAMES_PER_VISIT: usize = 16;
+
+/// Answers an upgrade. Only what is malformed, and a foreign origin, is refused here: a browser cannot see why.
+pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return preflight();
+    }
+    let accepted = match handshake::accept(&mut request) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return refusal_response(refusal),
+    };
+    if let Err(refusal) = check_origin(request.headers(), request.uri()) {
+        return refusal.response();
+    }
+    let query = SubscribeQuery::parse_get(request.uri().query().unwrap_or_default(), Endpoint::Ws);
+    let drain = hub.connect();
+    let tricast_v1 = accepted.tricast_v1;
+    // Nobody verifies tokens yet, so one that was offered is not looked at.
+    drop(accepted.bearer);
+    tokio::spawn(async move {
+        match accepted.upgrade.await {
+            Ok(upgraded) => {
+                let io = handshake::io_of(upgraded);
+                Connection::new(hub, io, drain, tricast_v1, &query).run(query).await;
+            }
+            Err(error) => tracing::debug!(%error, "an upgrade was not completed"),
+        }
+    });
+    accepted.response
+}
+
+struct Connection {
+    hub: Arc<Hub>,
+    socket: Socket<Io>,
+    session: Session,
+    who: Identity,
+    client: ClientId,
+    beat: Beat,
+    drain: watch::Receiver<Option<Draining>>,
+}
+
+/// Why a connection is over.
+enum Over {
+    /// The peer ended it, or broke the protocol.
+    Ended(End),
+    /// We end it, and say so.
+    Bye(Bye),
+    /// It takes nothing any more.
+    Unwritable(WriteError),
+}
+
+impl From<WriteError> for Over {
+    fn from(error: WriteError) -> Self {
+        Self::Unwritable(error)
+    }
+}
+
+/// What a connection waited for.
+enum Next {
+    Received(Result<Received, End>),
+    Rung,
+    Beat,
+    Draining,
+}
+
+impl Connection {
+    fn new(
+        hub: Arc<Hub>,
+        io: Io,
+        drain: watch::Receiver<Option<Draining>>,
+        tricast_v1: bool,
+        query: &Result<SubscribeQuery, QueryError>,
+    ) -> Self {
+        let config = &hub.config;
+        let limits =
+            Limits { message: 2 * config.message_bytes + COMMAND_OVERHEAD_BYTES, write_timeout: config.write_timeout };
+        let chosen = query.as_ref().ok().and_then(|query| query.client.clone());
+        let who = Identity::default();
+        Self {
+            socket: Socket::new(io, limits),
+            session: Session::new(Arc::clone(&hub), who.clone(), Some(Encoding::WebSocket)),
+            client: chosen.unwrap_or_else(|| hub.new_client()),
+            beat: Beat::new(config.heartbeat_ws, tricast_v1),
+            who,
+            drain,
+            hub,
+        }
+    }
+
+    async fn run(mut self, query: Result<SubscribeQuery, QueryError>) {
+        let Err(over) = self.serve(query).await else { return };
+        match over {
+            Over::Ended(End::Lost(error)) => tracing::debug!(%error, "a WebSocket is gone"),
+            Over::Ended(end) => self.socket.finish(end).await,
+            Over::Unwritable(WriteError::Slow) => tracing::info!(client = self.client.as_str(), "slow_reader"),
+            Over::Unwritable(error) => tracing::debug!(%error, "a WebSocket is gone"),
+            Over::Bye(bye) => {
+                let (close, reason) = (bye.code.close(), bye.code.as_str());
+                let mut frames = Vec::new();
+                put_event(&mut frames, &Event::Bye(bye));
+                if self.socket.write(frames.into()).await.is_ok() {
+                    self.socket.close(close, reason).await;
+                }
+            }
+        }
+    }
+
+    /// Serves until the connection is over; never returns `Ok`.
+    async fn serve(&mut self, query: Result<SubscribeQuery, QueryError>) -> Result<(), Over> {
+        if let Some(draining) = self.hub.draining() {
+            return Err(Over::Bye(self.hub.farewell(draining)));
+        }
+        let query = query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
+        self.greet(query).await?;
+        let timer = sleep_until(self.beat.next(&self.socket));
+        tokio::pin!(timer);
+        loop {
+            let next = tokio::select! {
+                received = self.socket.receive() => Next::Received(received),
+                () = self.session.rung() => Next::Rung,
+                () = &mut timer => Next::Beat,
+                _ = self.drain.changed() => Next::Draining,
+            };
+            match next {
+                Next::Received(received) => {
+                    let answers = self.execute(received.map_err(Over::Ended)?).await?;
+                    self.pump(&answers).await?;
+                }
+                Next::Rung => self.pump(&[]).await?,
+                Next::Beat => {
+                    self.on_beat().await?;
+                    // The timer is not moved with each frame: it looks again when it fires.
+                    timer.as_mut().reset(self.beat.next(&self.socket));
+                }
+                Next::Draining => {
+                    let spread = self.hub.draining().unwrap_or(Draining { spread: std::time::Duration::ZERO });
+                    return Err(Over::Bye(self.hub.farewell(spread)));
+                }
+            }
+        }
+    }
+
+    /// `welcome`, and the channels of the query.
+    async fn greet(&mut self, query: SubscribeQuery) -> Result<(), Over> {
+        let mut events = vec![self.hub.welcome(&self.client, self.hub.config.heartbeat_ws, None)];
+        let outcomes = self.session.subscribe(&query.channels, query.cursor.as_ref(), None).await;
+        events.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, None)));
+        self.pump(&events).await
+    }
+
+    /// Executes a frame, and those that are already there behind it.
+    async fn execute(&mut self, first: Received) -> Result<Vec<Event>, Over> {
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        for _ in 0..FRAMES_PER_VISIT {
+            let Some(received) = next else { break };
+            match received {
+                Received::Text(text) => match command::parse(text.as_str()) {
+                    Ok(batch) => {
+                        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client };
+                        answers.extend(Executor::new(&self.hub, &self.who, bringer).run(batch).await);
+                    }
+                    Err(error) => answers.push(Event::Error(error.into())),
+                },
+                Received::Binary(_) => {
+                    let error = ErrorEvent::new(Code::BadRequest, "binary frames carry no commands");
+                    answers.push(Event::Error(error));
+                }
+                Received::Ping | Received::Pong => {}
+            }
+            next = match self.socket.receive().now_or_never() {
+                None => None,
+                Some(Ok(received)) => Some(received),
+                Some(Err(end)) => {
+                    self.pump(&answers).await?;
+                    return Err(Over::Ended(end));
+                }
+            };
+        }
+        Ok(answers)
+    }
+
+    /// Writes these events and what is new, in one go.
+    async fn pump(&mut self, events: &[Event]) -> Result<(), Over> {
+        let taken = self.session.take(Limit::default()).await;
+        if taken.more {
+            // The next batch has its turn after whatever else is waiting.
+            self.session.ring();
+        }
+        let mut chunks = Chunks::default();
+        events.iter().for_each(|event| chunks.put_event(event));
+        for delivery in taken.deliveries {
+            match delivery {
+                Delivery::Gap { event, .. } => chunks.put_event(&event),
+                Delivery::Messages { batch, .. } => match batch.content {
+                    Content::Encoded(bytes) => chunks.put_shared(bytes),
+                    // A session with an encoding is given bytes.
+                    Content::Messages(_) => {}
+                },
+            }
+        }
+        let frames = chunks.into_bytes();
+        if frames.is_empty() { Ok(()) } else { Ok(self.socket.write(frames).await?) }
+    }
+
+    async fn on_beat(&mut self) -> Result<(), Over> {
+        match self.beat.due(&self.socket, Instant::now()) {
+            Due::Nothing => Ok(()),
+            Due::TextPing => {
+                let mut frames = Vec::new();
+                put_event(&mut frames, &Event::Ping { reference: None });
+                Ok(self.socket.write(frames.into()).await?)
+            }
+            Due::FramePing => Ok(self.socket.ping().await?),
+            Due::Close => Err(Over::Bye(Bye::new(Code::Timeout, "nothing was received for two heartbeats"))),
+        }
+    }
+}
+
+/// Frames to be written together; a single shared batch stays the very bytes that all readers share.
+#[derive(Default)]
+struct Chunks {
+    shared: Option<Bytes>,
+    own: Vec<u8>,
+}
+
+impl Chunks {
+    fn put_event(&mut self, event: &Event) {
+        self.own_shared();
+        put_event(&mut self.own, event);
+    }
+
+    fn put_shared(&mut self, bytes: Bytes) {
+        self.own_shared();
+        if self.own.is_empty() {
+            self.shared = Some(bytes);
+        } else {
+            self.own.extend_from_slice(&bytes);
+        }
+    }
+
+    fn own_shared(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            self.own.extend_from_slice(&shared);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        self.shared.unwrap_or_else(|| self.own.into())
+    }
+}
+
+fn put_event(frames: &mut Vec<u8>, event: &Event) {
+    let json = event.to_json();
+    put_text_header(frames, json.len());
+    frames.extend_from_slice(json.as_bytes());
+}
+
+/// The handshake's refusal, told as every other one is.
+fn refusal_response(refusal: handshake::Refusal) -> Response {
+    let event = Event::Error(ErrorEvent::new(Code::BadRequest, refusal.to_string()));
+    let mut response = refusal.response(event.to_json());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

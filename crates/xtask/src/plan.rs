@@ -1,0 +1,122 @@
+//! Which steps each command has.
+
+use std::env;
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::step::Step;
+use crate::workspace::{Workspace, run};
+use crate::{autobahn, freshness, prerequisites};
+
+/// The steps of a command, or nothing if there is no such command.
+pub(crate) fn steps_of(command: &str) -> Option<Vec<&'static Step>> {
+    let names = match command {
+        "test" => TEST,
+        "check" => CHECK,
+        "dist" => DIST,
+        _ => return None,
+    };
+    Some(names.iter().filter_map(|name| STEPS.iter().find(|step| step.name == *name)).collect())
+}
+
+/// Those of `steps` that `names` (joined by commas) names, in the order of `steps`.
+pub(crate) fn only(steps: &[&'static Step], names: &str) -> Result<Vec<&'static Step>, String> {
+    let names: Vec<&str> = names.split(',').collect();
+    if let Some(unknown) = names.iter().find(|name| !steps.iter().any(|step| step.name == **name)) {
+        return Err(format!("no step of this command is named `{unknown}`"));
+    }
+    Ok(steps.iter().filter(|step| names.contains(&step.name)).copied().collect())
+}
+
+// The Chromium suite comes last: it would slow the others down, and they it.
+const TEST: &[&str] = &[
+    "tools", "npm", "fmt", "clippy", "build", "rust", "doctest", "docs", "types", "vitest", "fresh", "autobahn",
+    "browser",
+];
+const CHECK: &[&str] = &["fmt", "clippy", "tidy", "npm", "types"];
+const DIST: &[&str] = &["npm", "client"];
+
+// Every cargo command takes the whole workspace with all targets where it can: another selection would be another
+// feature set, and a second build of most dependencies.
+const STEPS: &[Step] = &[
+    Step { name: "tools", about: "node, npm, python3, chromium, nginx", action: prerequisites::tools },
+    Step { name: "npm", about: "npm ci, where packages are missing or old", action: prerequisites::packages },
+    Step {
+        name: "fmt",
+        about: "cargo fmt --all --check",
+        action: |workspace| workspace.cargo(&["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "clippy",
+        about: "cargo clippy --workspace --all-targets -- -D warnings",
+        action: |workspace| workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    },
+    Step {
+        name: "build",
+        about: "cargo build --workspace --all-targets",
+        action: |workspace| workspace.cargo(&["build", "--workspace", "--all-targets"]),
+    },
+    Step {
+        name: "rust",
+        about: "cargo test --workspace --all-targets",
+        action: |workspace| workspace.cargo(&["test", "--workspace", "--all-targets"]),
+    },
+    Step {
+        name: "tidy",
+        about: "cargo test --workspace --test tidy (in `test`: part of rust)",
+        action: |workspace| workspace.cargo(&["test", "--workspace", "--test", "tidy"]),
+    },
+    Step {
+        name: "doctest",
+        about: "cargo test --workspace --doc",
+        action: |workspace| workspace.cargo(&["test", "--workspace", "--doc"]),
+    },
+    Step {
+        name: "docs",
+        about: "cargo doc --workspace --no-deps, warnings denied",
+        action: |workspace| {
+            workspace.cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+        },
+    },
+    Step {
+        name: "types",
+        about: "npm run check in client-js",
+        action: |workspace| workspace.npm("client-js", &["run", "check"]),
+    },
+    Step { name: "vitest", about: "npm test in client-js", action: |workspace| workspace.npm("client-js", &["test"]) },
+    Step { name: "fresh", about: "the committed client is what its sources build", action: freshness::check },
+    Step { name: "autobahn", about: "Autobahn's cases 1-7, 9, 10 against the echo server", action: autobahn::run },
+    Step { name: "browser", about: "npm test in tests/browser, with the chat as built", action: browser },
+    Step {
+        name: "client",
+        about: "npm run build in client-js",
+        action: |workspace| workspace.npm("client-js", &["run", "build"]),
+    },
+];
+
+fn browser(workspace: &Workspace) -> Result<(), Failure> {
+    run(Command::new("npm")
+        .arg("test")
+        .env("CHAT", workspace.binary(&format!("chat{}", env::consts::EXE_SUFFIX)))
+        .current_dir(workspace.path("tests/browser")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_that_a_command_names_exists() {
+        for (command, names) in [("test", TEST), ("check", CHECK), ("dist", DIST)] {
+            let found: Vec<&str> = steps_of(command).unwrap().iter().map(|step| step.name).collect();
+            assert_eq!(found, names, "{command}");
+        }
+    }
+
+    #[test]
+    fn every_step_belongs_to_a_command() {
+        for step in STEPS {
+            assert!([TEST, CHECK, DIST].iter().any(|names| names.contains(&step.name)), "{}", step.name);
+        }
+    }
+}
