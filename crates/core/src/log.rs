@@ -240,6 +240,10 @@ impl Log {
             self.bytes -= oldest.cost() as u64;
             self.messages.pop_front();
         }
+        if self.messages.is_empty() {
+            // A deque never shrinks by itself.
+            self.messages = VecDeque::new();
+        }
     }
 }
 

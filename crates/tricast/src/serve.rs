@@ -99,20 +99,20 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// How long the head of a request may take, counted from when the server begins to wait for it; so it also ends
-    /// idle kept-alive connections. Default: 10 s.
+    /// Sets how long the head of a request may take, counted from when the server begins to wait for it; so it also
+    /// ends idle kept-alive connections. Default: 10 s.
     pub fn header_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.header = limit;
         self
     }
 
-    /// How long a peer may take no byte while some wait to be written to it. Default: 10 s.
+    /// Sets how long a peer may take no byte while some wait to be written to it. Default: 10 s.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.write = limit;
         self
     }
 
-    /// How long draining may take in all. Default: 10 s.
+    /// Sets how long draining may take in all. Default: 10 s.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.drain = limit;
         self
@@ -124,7 +124,7 @@ impl Serve {
         self
     }
 
-    /// What to do while draining: called with the drain timeout once nothing is accepted any more, and awaited,
+    /// Sets what to do while draining: called with the drain timeout once nothing is accepted any more, and awaited,
     /// within that timeout, beside the connections. This is the place to end long-lived ones.
     pub fn draining<F>(mut self, step: impl FnOnce(Duration) -> F + Send + 'static) -> Self
     where

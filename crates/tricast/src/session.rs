@@ -327,7 +327,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.feed.readers().leave(self.place);
+        self.feed.leave(self.place);
         self.hub.feeds.left(&self.feed);
     }
 }

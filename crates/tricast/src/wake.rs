@@ -37,14 +37,15 @@ impl Readers {
         self.lock().insert(bell)
     }
 
-    /// Removes the reader at a place.
-    pub(crate) fn leave(&self, place: usize) {
+    /// Removes the reader at a place; returns how many are left.
+    pub(crate) fn leave(&self, place: usize) -> usize {
         let mut bells = self.lock();
         bells.try_remove(place);
         if bells.is_empty() {
             // A slab never shrinks by itself.
             *bells = Slab::new();
         }
+        bells.len()
     }
 
     /// How many there are.
@@ -110,6 +111,76 @@ impl Sweeper {
             _ if readers.queued.swap(true, Ordering::AcqRel) => {}
             // The task outlives every handle, so there is somebody to receive.
             _ => drop(self.queue.send(Arc::clone(feed))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use tricast_core::channel::{Rule, Topic};
+    use tricast_core::log::Log;
+    use tricast_core::position::Epoch;
+
+    fn feed() -> Arc<Feed> {
+        let rule = Rule::stream();
+        let log = Log::new(Epoch::from_bits(1), rule.retention());
+        Arc::new(Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log))
+    }
+
+    fn join(feed: &Feed, count: usize) -> Vec<(usize, Arc<Bell>)> {
+        let bells = std::iter::repeat_with(Arc::<Bell>::default).take(count);
+        bells.map(|bell| (feed.readers().join(Arc::clone(&bell)), bell)).collect()
+    }
+
+    fn heard(bell: &Bell) -> bool {
+        bell.rung().now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn few_readers_are_rung_before_tell_returns() {
+        let (sweeper, feed) = (Sweeper::start(), feed());
+        let readers = join(&feed, CHUNK);
+        sweeper.tell(&feed);
+        assert!(readers.iter().all(|(_, bell)| heard(bell)));
+    }
+
+    #[tokio::test]
+    async fn many_readers_are_all_rung_by_the_sweep() {
+        let (sweeper, feed) = (Sweeper::start(), feed());
+        let readers = join(&feed, 10 * CHUNK + 1);
+        sweeper.tell(&feed);
+        for (_, bell) in &readers {
+            bell.rung().await;
+        }
+        assert!(!readers.iter().any(|(_, bell)| heard(bell)), "once each");
+    }
+
+    #[tokio::test]
+    async fn readers_that_leave_in_mid_sweep_make_it_skip_nobody() {
+        let (sweeper, feed) = (Sweeper::start(), feed());
+        let readers = join(&feed, 3 * CHUNK);
+        sweeper.tell(&feed);
+        // The first chunk has been rung when its last bell has.
+        readers[CHUNK - 1].1.rung().await;
+        for (place, _) in readers.iter().step_by(2) {
+            feed.readers().leave(*place);
+        }
+        for (_, bell) in readers.iter().skip(CHUNK + 1).step_by(2) {
+            bell.rung().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_told_during_a_sweep_is_swept_again() {
+        let (sweeper, feed) = (Sweeper::start(), feed());
+        let readers = join(&feed, 3 * CHUNK);
+        sweeper.tell(&feed);
+        readers[0].1.rung().await;
+        sweeper.tell(&feed);
+        for (_, bell) in &readers[..1] {
+            bell.rung().await;
         }
     }
 }

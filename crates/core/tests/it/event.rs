@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::option;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -41,8 +43,11 @@ fn events_are_as_the_vectors_say() {
 
 #[test]
 fn every_type_of_event_has_a_vector() {
-    let parsed = vectors::load::<Told>("events").iter().filter_map(|case| Event::parse(&case.data.text).ok()?);
-    let types: std::collections::BTreeSet<_> = parsed.collect::<Vec<_>>().iter().map(Event::type_name).collect();
+    let types: BTreeSet<&'static str> = vectors::load::<Told>("events")
+        .iter()
+        .filter_map(|case| Event::parse(&case.data.text).ok().flatten())
+        .map(|event| event.type_name())
+        .collect();
     assert_eq!(types.len(), 14, "{types:?}");
 }
 

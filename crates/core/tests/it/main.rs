@@ -2,6 +2,12 @@
 //!
 //! One module a room of the core; [`any`] makes the values that the properties are tried on.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the lints spare tests themselves, but not the functions that they share"
+)]
+
 mod any;
 mod channel;
 mod code;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde::Deserialize;
-use tricast_core::position::{Cursor, Epoch, Place, Position, PositionError, cursor_text};
+use tricast_core::position::{Cursor, Epoch, Place, Position, PositionError, Seq, cursor_text};
 use tricast_testkit::vectors;
 
 use crate::any;
@@ -27,7 +27,7 @@ fn positions_are_as_the_vectors_say() {
         let Parsed { text, position, error } = &case.data;
         match text.parse::<Position>() {
             Ok(read) => {
-                let base = read.base.map(|base| base.get());
+                let base = read.base.map(Seq::get);
                 let parts = Parts { epoch: read.epoch.to_string(), seq: read.seq.get(), base };
                 assert_eq!(Some(&parts), position.as_ref(), "{}", case.name);
                 assert_eq!(&read.to_string(), text, "{}", case.name);

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
+use tricast_core::channel::ChannelName;
 use tricast_core::json::Json;
 use tricast_core::limits::CHANNELS_PER_CONNECTION;
 use tricast_core::position::{Cursor, cursor_text};
@@ -92,7 +93,7 @@ fn queries_are_as_the_vectors_say() {
             (Ok(found), Some(expected), None) => assert_eq!(found, expected.query(), "{}", case.name),
             (Err(found), None, Some(expected)) => {
                 assert_eq!(found.code.as_str(), expected.code, "{}", case.name);
-                let channel = found.channel.as_ref().map(|channel| channel.as_str());
+                let channel = found.channel.as_ref().map(ChannelName::as_str);
                 assert_eq!(channel, expected.channel.as_deref(), "{}", case.name);
                 for mention in &expected.mentions {
                     assert!(found.message.contains(mention), "{}: {found} does not mention {mention}", case.name);

@@ -86,6 +86,13 @@ impl Feed {
         done
     }
 
+    /// Takes a reader off the list. When the last one leaves, the bytes that they shared are given back.
+    pub(crate) fn leave(&self, place: usize) {
+        if self.readers.leave(place) == 0 {
+            *self.encoded.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+        }
+    }
+
     /// Whether there may be something after this seq.
     pub(crate) fn grew_past(&self, seq: Seq) -> bool {
         self.newest.load(Ordering::Acquire) > seq.get()
@@ -163,5 +170,88 @@ const fn slot(encoding: Encoding) -> usize {
         Encoding::RawSse => 1,
         Encoding::EnvelopeSse => 2,
         Encoding::Json => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tricast_core::access::Identity;
+    use tricast_core::channel::{Retention, Rule};
+    use tricast_core::log::Stamp;
+    use tricast_core::message::Draft;
+    use tricast_core::position::Epoch;
+
+    fn feed(rule: Rule) -> Feed {
+        let log = Log::new(Epoch::from_bits(1), rule.retention());
+        Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log)
+    }
+
+    fn append(feed: &Feed, count: usize) {
+        for _ in 0..count {
+            let draft = Draft::json("x").unwrap();
+            let stamp = Stamp { now_ms: 0, tag: 0 };
+            feed.with_log(|log| log.append(&draft, &Identity::Server.scope(), stamp)).unwrap();
+        }
+    }
+
+    fn read(feed: &Feed, after: u64, encoding: Option<Encoding>) -> Option<Batch> {
+        let after = Position::new(Epoch::from_bits(1), Seq::new(after).unwrap());
+        match feed.read(after, Limit { messages: 3, bytes: 1_000 }, 0, encoding) {
+            Found::Messages(batch) => Some(batch),
+            Found::Nothing => None,
+            Found::Gap => panic!("a gap after {after}"),
+        }
+    }
+
+    fn bytes(batch: Option<Batch>) -> Bytes {
+        match batch.map(|batch| batch.content) {
+            Some(Content::Encoded(bytes)) => bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn readers_at_one_place_share_the_very_bytes_until_the_log_grows() {
+        let feed = feed(Rule::stream());
+        append(&feed, 2);
+        let first = bytes(read(&feed, 0, Some(Encoding::WebSocket)));
+        let second = bytes(read(&feed, 0, Some(Encoding::WebSocket)));
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        append(&feed, 1);
+        let grown = read(&feed, 0, Some(Encoding::WebSocket)).unwrap();
+        assert_eq!((grown.to.get(), grown.count), (3, 3), "a cached batch never hides what came after it");
+        append(&feed, 5);
+        let cut = bytes(read(&feed, 0, Some(Encoding::WebSocket)));
+        assert_eq!(cut, bytes(Some(grown)), "a full batch stays what it is");
+        assert_ne!(bytes(read(&feed, 0, Some(Encoding::RawSse))), cut, "each encoding has its own");
+        assert_eq!(read(&feed, 3, Some(Encoding::WebSocket)).unwrap().to.get(), 6);
+        assert_eq!(read(&feed, 3, None).unwrap().to.get(), 6);
+        assert!(read(&feed, 8, Some(Encoding::WebSocket)).is_none());
+    }
+
+    #[test]
+    fn a_cached_batch_is_not_served_once_its_beginning_is_forgotten() {
+        let retention = Retention { keep: 2, ..Retention::default() };
+        let feed = feed(Rule::stream().keep(retention.keep));
+        append(&feed, 2);
+        let cached = read(&feed, 0, Some(Encoding::Json));
+        assert_eq!(cached.unwrap().count, 2);
+        append(&feed, 1);
+        let after = Position::new(Epoch::from_bits(1), Seq::ZERO);
+        assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Gap));
+        assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Gap));
+    }
+
+    #[test]
+    fn the_last_reader_to_leave_gives_the_shared_bytes_back() {
+        let feed = feed(Rule::stream());
+        append(&feed, 1);
+        let places = [feed.readers().join(Arc::default()), feed.readers().join(Arc::default())];
+        let shared = bytes(read(&feed, 0, Some(Encoding::Json)));
+        feed.leave(places[0]);
+        assert!(!shared.is_unique());
+        feed.leave(places[1]);
+        assert!(shared.is_unique());
     }
 }

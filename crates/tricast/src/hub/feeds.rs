@@ -145,3 +145,78 @@ impl Events for Feeds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tricast_core::access::Identity;
+    use tricast_core::channel::Rule;
+    use tricast_core::log::Stamp;
+    use tricast_core::message::Draft;
+    use tricast_testkit::entropy::Seeded;
+
+    fn feeds(most: usize) -> Feeds {
+        Feeds::new(most, &Seeded::new(1), Sweeper::start())
+    }
+
+    fn topic(name: &str) -> Topic {
+        Topic { name: name.parse().unwrap(), rule: Arc::new(Rule::stream()) }
+    }
+
+    fn write(feed: &Feed, now_ms: u64) {
+        let draft = Draft::json("x").unwrap();
+        let stamp = Stamp { now_ms, tag: 0 };
+        feed.with_log(|log| log.append(&draft, &Identity::Server.scope(), stamp)).unwrap();
+    }
+
+    fn epoch(feed: &Feed) -> Epoch {
+        feed.with_log(|log| log.head().epoch)
+    }
+
+    #[tokio::test]
+    async fn an_unwritten_channel_is_forgotten_with_its_last_reader_and_keeps_its_epoch() {
+        let feeds = feeds(10);
+        let feed = feeds.obtain(&topic("a")).unwrap();
+        let before = epoch(&feed);
+        feeds.left(&feed);
+        drop(feed);
+        assert_eq!(feeds.len(), 0);
+        assert_eq!(feeds.unwritten(&topic("a").name).epoch, before);
+        assert_eq!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
+        assert_ne!(epoch(&feeds.obtain(&topic("b")).unwrap()), before);
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_somebody_holds_is_never_forgotten() {
+        let feeds = feeds(10);
+        let (reader, other) = (feeds.obtain(&topic("a")).unwrap(), feeds.obtain(&topic("a")).unwrap());
+        feeds.left(&reader);
+        feeds.maintain(u64::MAX);
+        assert_eq!(feeds.len(), 1);
+        drop(other);
+    }
+
+    #[tokio::test]
+    async fn a_written_channel_is_remembered_for_a_day_and_its_next_life_has_another_epoch() {
+        let feeds = feeds(10);
+        let feed = feeds.obtain(&topic("a")).unwrap();
+        write(&feed, 1_000);
+        let before = epoch(&feed);
+        feeds.left(&feed);
+        drop(feed);
+        feeds.maintain(1_000 + REMEMBERED_MS - 1);
+        assert_eq!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
+        feeds.maintain(1_000 + REMEMBERED_MS);
+        assert_eq!(feeds.len(), 0);
+        assert_ne!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
+    }
+
+    #[tokio::test]
+    async fn one_channel_too_many_is_unavailable() {
+        let feeds = feeds(1);
+        let _held = feeds.obtain(&topic("a")).unwrap();
+        let refused = feeds.obtain(&topic("b")).unwrap_err();
+        assert!(matches!(refused, BackplaneError::Unavailable { maybe_applied: false, .. }));
+        assert!(feeds.obtain(&topic("a")).is_ok());
+    }
+}

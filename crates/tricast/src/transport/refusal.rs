@@ -1,5 +1,7 @@
 //! A request that came to nothing, as its answer tells it: one `error` event under the code's status.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -18,8 +20,8 @@ pub(crate) struct Refusal {
     allow: Option<&'static str>,
 }
 
-/// After how many seconds a refusal that may be retried says to come back.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// After how long a refusal that may be retried says to come back.
+const RETRY_AFTER_TIME: Duration = Duration::from_secs(1);
 
 impl Refusal {
     pub(crate) fn new(code: Code, message: impl Into<Box<str>>) -> Self {
@@ -54,12 +56,16 @@ impl Refusal {
         &self.event.message
     }
 
-    pub(crate) fn response(self) -> Response {
-        let may_retry = self.event.code.may_retry_as_is();
+    pub(crate) fn response(mut self) -> Response {
+        if self.event.code.may_retry_as_is() {
+            self.event.retry_after.get_or_insert(RETRY_AFTER_TIME);
+        }
+        let retry_after = self.event.retry_after;
         let mut response = json_response(self.status, Event::Error(self.event).to_json().into());
         let headers = response.headers_mut();
-        if may_retry {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        if let Some(time) = retry_after {
+            // The header has whole seconds.
+            headers.insert(RETRY_AFTER, HeaderValue::from(time.as_secs() + u64::from(time.subsec_nanos() > 0)));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
