@@ -1,7 +1,7 @@
 // Builds the module, the global script, the types and the asset that the Rust crate serves.
 // `node build.mjs --out DIR` writes DIR/dist/* and DIR/client.js and leaves the tree alone.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -74,6 +74,7 @@ rmSync(dist, { recursive: true, force: true });
 await bundle(join(dist, 'tricast.js'), { format: 'esm' });
 await bundle(join(dist, 'tricast.global.js'), { format: 'iife', globalName: 'tricast' });
 emitTypes(join(dist, 'types'));
+writeFileSync(join(dist, 'tricast.d.ts'), "export * from './types/index.js';\n");
 mkdirSync(dirname(asset), { recursive: true });
 copyFileSync(join(dist, 'tricast.js'), asset);
 

@@ -56,6 +56,7 @@ export class Connection implements Sink {
   #link: Transport | null = null;
   #state: State = { status: 'idle', transport: null };
   #updating = false;
+  readonly #left = new Set<string>();
   #cancelWait = (): void => {};
 
   constructor(env: Environment, host: ConnectionHost, options: ConnectionOptions) {
@@ -70,8 +71,9 @@ export class Connection implements Sink {
     return this.#state;
   }
 
-  /** The channel set changed. Changes of one turn of the event loop are taken together. */
-  update(): void {
+  /** The channel set changed: this one left, or one came. Changes of one turn of the event loop are taken together. */
+  update(left?: string): void {
+    if (left) this.#left.add(left);
     if (this.#updating) return;
     this.#updating = true;
     queueMicrotask(() => {
@@ -151,7 +153,10 @@ export class Connection implements Sink {
       this.#connect();
     } else {
       this.#link?.update();
+      // One that left and came back in the same turn is not the one that was asked for.
+      for (const name of this.#left) if (this.#host.channels.has(name)) this.#link?.again(name);
     }
+    this.#left.clear();
   }
 
   #connect(): void {

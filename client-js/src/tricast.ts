@@ -77,11 +77,10 @@ export class Tricast {
     if (this.state.status !== 'closed') this.#connection.close();
   }
 
-  #leave(channel: Channel, why: TricastError): void {
-    if (this.#channels.get(channel.name) !== channel) return;
-    this.#channels.delete(channel.name);
-    this.#outbox.drop(channel.name, why);
-    this.#connection.update();
+  #leave({ name }: Channel, why: TricastError): void {
+    this.#channels.delete(name);
+    this.#outbox.drop(name, why);
+    this.#connection.update(name);
   }
 
   #changed(state: State): void {

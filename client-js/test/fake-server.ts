@@ -1,4 +1,4 @@
-import type { Options, ServerCode, TransportName } from '../src/index.js';
+import type { Channel, Options, ServerCode, TransportName } from '../src/index.js';
 import { Tricast } from '../src/index.js';
 import { FakeClock, settle } from './support.js';
 
@@ -107,7 +107,8 @@ export class FakeRequest {
   async stream(...events: object[]): Promise<void> {
     const read = async (): Promise<{ done: boolean; value?: Uint8Array }> => {
       while (this.#chunks.length === 0 && !this.aborted) await new Promise<void>((wake) => (this.#wake = wake));
-      if (this.aborted) throw new Error('aborted');
+      // What had arrived before the abort may still be handed out, as in a real stream.
+      if (this.#chunks.length === 0) throw new Error('aborted');
       const value = this.#chunks.shift() ?? undefined;
       return value ? { done: false, value } : { done: true };
     };
@@ -189,6 +190,24 @@ function newest<T>(list: T[], what: string): T {
   const last = list[list.length - 1];
   if (!last) throw new Error(`there is no ${what}`);
   return last;
+}
+
+/** A channel, and what its handlers saw. */
+export interface Log {
+  channel: Channel;
+  seen: string[];
+}
+
+/** Opens a channel and writes down what its handlers see. */
+export function listen(world: World, name: string, from?: 'latest' | 'last:50'): Log {
+  const channel = world.rt.channel(name, from ? { from } : {});
+  const seen: string[] = [];
+  channel.on('message', ({ seq }) => seen.push(`${seq}`));
+  channel.on('gap', ({ position, reason }) => seen.push(`gap ${position} ${reason}`));
+  channel.on('subscribed', ({ position }) => seen.push(`from ${position}`));
+  channel.on('unsubscribed', ({ code }) => seen.push(`left ${code}`));
+  channel.on('error', ({ code }) => seen.push(`error ${code}`));
+  return { channel, seen };
 }
 
 export function welcome(fields: object = {}): object {

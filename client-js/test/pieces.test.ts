@@ -123,6 +123,16 @@ describe('emitter', () => {
     report.mockRestore();
   });
 
+  test('a handler that is added during an event waits for the next one', () => {
+    const emitter = new Emitter<{ a: number }>();
+    const seen: number[] = [];
+    emitter.on('a', () => void emitter.on('a', (value) => seen.push(value)));
+    emitter.emit('a', 1);
+    expect(seen).toEqual([]);
+    emitter.emit('a', 2);
+    expect(seen).toEqual([2]);
+  });
+
   test('a handler that was removed is not called', () => {
     const emitter = new Emitter<{ a: number }>();
     const seen: number[] = [];

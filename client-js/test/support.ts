@@ -1,12 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Clock } from '../src/index.js';
 
 const VECTORS = new URL('../../tests/vectors/', import.meta.url);
-
-/** Whether a file of vectors is there. */
-export function hasVectors(name: string): boolean {
-  return existsSync(new URL(`${name}.json`, VECTORS));
-}
 
 /** The cases of one file of vectors. */
 export function vectors<Case>(name: string): (Case & { name: string })[] {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import type { GapEvent, MessageEvent, SubscribedEvent } from '../src/protocol.js';
+import { TricastError } from '../src/errors.js';
+import { formatPosition, parsePosition } from '../src/position.js';
+import type { ServerCode, GapEvent, MessageEvent, SubscribedEvent } from '../src/protocol.js';
 import { Reader } from '../src/reader.js';
 import { SseParser } from '../src/sse-parser.js';
-import { vectors } from './support.js';
+import { failed, World } from './fake-server.js';
+import { settle, vectors } from './support.js';
 
 interface DeliveryCase {
   steps: { event: SubscribedEvent | GapEvent | MessageEvent }[];
@@ -42,5 +45,70 @@ describe('an event stream is cut as the vectors of sse say', () => {
     expect(dataOf([text])).toEqual(expected);
     expect(dataOf(text.split(''))).toEqual(expected);
     for (let at = 0; at <= text.length; at++) expect(dataOf([text.slice(0, at), text.slice(at)])).toEqual(expected);
+  });
+});
+
+interface PositionCase {
+  text: string;
+  position?: { epoch: string; seq: number; base?: number };
+}
+
+describe('positions are read as the vectors of positions say', () => {
+  test.each(vectors<PositionCase>('positions'))('$name', ({ text, position }) => {
+    // A base belongs to states, which this client does not read: to it, as to a stream, it is unreadable.
+    const expected = position && position.base === undefined ? position : null;
+    const parsed = parsePosition(text);
+    expect(parsed).toEqual(expected);
+    if (parsed) expect(formatPosition(parsed)).toBe(text);
+  });
+});
+
+interface CodeCase {
+  code: ServerCode;
+  http: number | null;
+  retry: 'no' | 'new_token' | 'yes' | 'later' | 'retry_after' | 'after';
+  reconnect: boolean;
+}
+
+describe('codes mean what the vectors of codes say', () => {
+  const cases = vectors<CodeCase>('codes');
+
+  test.each(cases)('$name is retried or not', ({ code, retry }) => {
+    expect(new TricastError(code, '').retryable).toBe(retry !== 'no' && retry !== 'new_token');
+  });
+
+  test.each(cases.filter(({ http }) => http !== null))('$name as an HTTP status ends the client or not', async ({ code, http, reconnect }) => {
+    const world = new World(['sse']);
+    world.rt.channel('a');
+    await settle();
+    await world.request('sse').answer(http ?? 0, failed(code));
+    expect(world.rt.state).toMatchObject({ status: reconnect ? 'waiting' : 'closed', error: { code } });
+  });
+
+  test.each(cases)('$name in a bye ends the client or not', async ({ code, reconnect }) => {
+    const world = new World(['ws']);
+    world.rt.channel('a');
+    await settle();
+    world.socket.open();
+    world.socket.push({ type: 'bye', code, reason: code, reconnect });
+    expect(world.rt.state).toMatchObject({ status: reconnect ? 'waiting' : 'closed', error: { code } });
+  });
+});
+
+interface EventCase {
+  text: string;
+  ignored?: string;
+  error?: string;
+}
+
+describe('a connection survives whatever the vectors of events hold', () => {
+  test.each(vectors<EventCase>('events').filter(({ error }) => error === undefined))('$name', async ({ text }) => {
+    const world = new World(['ws']);
+    world.rt.channel('not-in-the-vectors');
+    await settle();
+    await world.socket.welcome();
+    world.socket.onmessage?.({ data: text });
+    const bye = text.includes('"type":"bye"');
+    expect(world.rt.state.status).toMatch(bye ? /^(waiting|closed)$/ : /^connected$/);
   });
 });

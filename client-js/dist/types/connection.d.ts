@@ -41,8 +41,8 @@ export declare class Connection implements Sink {
     #private;
     constructor(env: Environment, host: ConnectionHost, options: ConnectionOptions);
     get state(): State;
-    /** The channel set changed. Changes of one turn of the event loop are taken together. */
-    update(): void;
+    /** The channel set changed: this one left, or one came. Changes of one turn of the event loop are taken together. */
+    update(left?: string): void;
     /** Tries other transports from now on. A living connection stays if it is on the first of them. */
     choose(transports: readonly TransportName[]): void;
     /** Ends for good. */

@@ -71,9 +71,9 @@ export abstract class RequestTransport implements Transport {
   /** A refused channel leaves, and the set without it is asked for next; whatever else went wrong is the end. */
   #fail(wants: readonly Want[], error: TricastError): void {
     this.close();
-    const { channel, retryable } = error;
+    const { channel, code, retryable } = error;
     if (!retryable && wants.some(({ name }) => name === channel)) this.sink.refused(error);
-    else this.sink.ended(error, !retryable);
+    else this.sink.ended(error, !retryable && code !== 'unauthorized' && code !== 'token_expired');
   }
 }
 

@@ -48,45 +48,37 @@ export class WsTransport implements Transport {
   }
 
   async send(batch: readonly Sendable[], signal: AbortSignal): Promise<ServerEvent[]> {
-    const answers = batch.map(
-      ({ ref }) =>
-        new Promise<ServerEvent | void>((resolve) => {
-          this.#answers.set(ref, resolve);
-          signal.addEventListener('abort', () => resolve());
-        }),
-    );
+    const answers = batch.map(({ ref }) => new Promise<ServerEvent | void>((answer) => this.#answers.set(ref, answer)));
+    signal.addEventListener('abort', () => {
+      for (const { ref } of batch) this.#answers.get(ref)?.();
+    });
     this.#write(`[${batch.map(({ text }) => text).join()}]`);
     return (await Promise.all(answers)).filter((event): event is ServerEvent => !!event);
   }
 
   close(): void {
-    const socket = this.#socket;
     this.#heartbeat.stop();
     this.#cancelRetry();
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
+    if (this.#socket) this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket?.close();
     for (const giveUp of this.#answers.values()) giveUp();
   }
 
   #open(): void {
-    const { WebSocket, client } = this.#env;
-    if (!WebSocket) return;
+    const url = this.#env.url(`ws?client=${this.#env.client}`).replace(/^http/, 'ws');
     try {
-      const socket = new WebSocket(this.#env.url(`ws?client=${client}`).replace(/^http/, 'ws'), ['tricast.v1']);
+      // Where there is none, this throws, and the next transport has its turn.
+      const socket = (this.#socket = new this.#env.WebSocket!(url, ['tricast.v1']));
       socket.onopen = () => this.update();
-      socket.onmessage = ({ data }) => this.#receive(data);
+      socket.onmessage = ({ data }) => this.#receive(data as string);
       socket.onclose = ({ code }) => this.#end(unreachable(`closed with ${code}`));
-      this.#socket = socket;
     } catch (thrown) {
       this.#end(asError(thrown));
     }
   }
 
-  #receive(data: unknown): void {
+  #receive(data: string): void {
     this.#heartbeat.received();
-    if (typeof data !== 'string') return;
     try {
       this.#take(asEvent(JSON.parse(data)));
     } catch (thrown) {
@@ -124,9 +116,9 @@ export class WsTransport implements Transport {
 
   #refused(event: ErrorEvent): void {
     const error = errorOf(event);
-    // One that names no channel speaks of all that its command asked for.
-    const refused = [...this.#asked.keys()].filter(
-      (name) => name === event.channel || (event.channel === undefined && this.#asked.get(name) === event.ref),
+    // One that names no channel speaks of all that its command asked for, one without `ref` of its channel.
+    const refused = [...this.#asked].flatMap(([name, ref]) =>
+      (event.channel ?? name) === name && (event.ref ?? ref) === ref && (event.channel || event.ref) ? [name] : [],
     );
     for (const channel of refused) {
       this.#asked.delete(channel);

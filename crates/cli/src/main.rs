@@ -1,7 +1,7 @@
 //! The `tricast` program: a real-time server from one command.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -43,7 +43,8 @@ async fn main() -> ExitCode {
 /// Logs go to stderr, for stdout is where other programs read the address. `RUST_LOG` chooses them.
 fn log_to_stderr() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let coloured = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(coloured).init();
 }
 
 /// The error and what caused it, in one line.

@@ -85,8 +85,9 @@ impl Session {
     ) -> Vec<Outcome> {
         let mut entries = Vec::with_capacity(wanted.len());
         let mut room = self.hub.config.channels_per_connection.saturating_sub(self.subscriptions.len());
-        for one in wanted {
-            let entry = self.enter(&one.name, room).await;
+        for (nth, one) in wanted.iter().enumerate() {
+            let twice = wanted[..nth].iter().any(|earlier| earlier.name == one.name);
+            let entry = self.enter(&one.name, room, twice).await;
             room -= usize::from(matches!(entry, Entry::New(..)));
             entries.push(entry);
         }
@@ -96,7 +97,7 @@ impl Session {
         for (one, entry) in wanted.iter().zip(entries) {
             let result = match entry {
                 Entry::Refused(code) => Err(code),
-                Entry::Known(head) => self.known(&one.name, &head, reference).ok_or(Code::Internal),
+                Entry::Known(head) => self.known(&one.name, &head, reference).ok_or(Code::Unavailable),
                 Entry::New(subscription, head) => {
                     let place = places.next().unwrap_or(Place::Fresh);
                     Ok(self.begin(subscription, &head, place, one.start, reference))
@@ -172,12 +173,12 @@ impl Session {
         taken
     }
 
-    async fn enter(&self, channel: &ChannelName, room: usize) -> Entry {
+    async fn enter(&self, channel: &ChannelName, room: usize, twice: bool) -> Entry {
         let topic = match self.hub.allow(&self.who, Action::Subscribe, channel) {
             Ok(topic) => topic,
             Err(code) => return Entry::Refused(code),
         };
-        if self.find(channel).is_some() {
+        if twice || self.find(channel).is_some() {
             return match self.hub.backplane.open(&topic).await {
                 Ok(head) => Entry::Known(head),
                 Err(_) => Entry::Refused(Code::Unavailable),

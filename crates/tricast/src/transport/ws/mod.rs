@@ -10,6 +10,7 @@ pub(crate) mod handshake;
 pub(crate) mod socket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -56,11 +57,15 @@ pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Res
     let tricast_v1 = accepted.tricast_v1;
     // Nobody verifies tokens yet, so one that was offered is not looked at.
     drop(accepted.bearer);
+    let upgrade = accepted.upgrade;
     tokio::spawn(async move {
-        match accepted.upgrade.await {
+        match upgrade.await {
             Ok(upgraded) => {
                 let io = handshake::io_of(upgraded);
-                Connection::new(hub, io, drain, tricast_v1, &query).run(query).await;
+                let mut connection = Connection::new(hub, io, drain, tricast_v1, &query);
+                // What is rare is boxed, here and below: an idle connection pays for the largest thing it may do.
+                let over = connection.serve(query).await;
+                Box::pin(connection.end(over)).await;
             }
             Err(error) => tracing::debug!(%error, "an upgrade was not completed"),
         }
@@ -126,8 +131,46 @@ impl Connection {
         }
     }
 
-    async fn run(mut self, query: Result<SubscribeQuery, QueryError>) {
-        let Err(over) = self.serve(query).await else { return };
+    /// Serves until the connection is over, and tells why it is.
+    async fn serve(&mut self, query: Result<SubscribeQuery, QueryError>) -> Over {
+        if let Err(over) = Box::pin(self.greet(query)).await {
+            return over;
+        }
+        let timer = sleep_until(self.beat.next(&self.socket));
+        tokio::pin!(timer);
+        loop {
+            let next = tokio::select! {
+                received = self.socket.receive() => Next::Received(received),
+                () = self.session.rung() => Next::Rung,
+                () = &mut timer => Next::Beat,
+                _ = self.drain.changed() => Next::Draining,
+            };
+            let events = match next {
+                Next::Rung => Vec::new(),
+                Next::Received(Ok(received)) => match Box::pin(self.execute(received)).await {
+                    Ok(answers) => answers,
+                    Err(over) => return over,
+                },
+                Next::Received(Err(end)) => return Over::Ended(end),
+                Next::Beat => {
+                    let due = Box::pin(self.on_beat()).await;
+                    // The timer is not moved with each frame: it looks again when it fires.
+                    timer.as_mut().reset(self.beat.next(&self.socket));
+                    match due {
+                        Ok(()) => continue,
+                        Err(over) => return over,
+                    }
+                }
+                Next::Draining => return self.farewell(),
+            };
+            if let Err(error) = self.pump(&events).await {
+                return Over::Unwritable(error);
+            }
+        }
+    }
+
+    /// Says why, as far as somebody still listens.
+    async fn end(mut self, over: Over) {
         match over {
             Over::Ended(End::Lost(error)) => tracing::debug!(%error, "a WebSocket is gone"),
             Over::Ended(end) => self.socket.finish(end).await,
@@ -144,47 +187,21 @@ impl Connection {
         }
     }
 
-    /// Serves until the connection is over; never returns `Ok`.
-    async fn serve(&mut self, query: Result<SubscribeQuery, QueryError>) -> Result<(), Over> {
-        if let Some(draining) = self.hub.draining() {
-            return Err(Over::Bye(self.hub.farewell(draining)));
-        }
-        let query = query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
-        self.greet(query).await?;
-        let timer = sleep_until(self.beat.next(&self.socket));
-        tokio::pin!(timer);
-        loop {
-            let next = tokio::select! {
-                received = self.socket.receive() => Next::Received(received),
-                () = self.session.rung() => Next::Rung,
-                () = &mut timer => Next::Beat,
-                _ = self.drain.changed() => Next::Draining,
-            };
-            match next {
-                Next::Received(received) => {
-                    let answers = self.execute(received.map_err(Over::Ended)?).await?;
-                    self.pump(&answers).await?;
-                }
-                Next::Rung => self.pump(&[]).await?,
-                Next::Beat => {
-                    self.on_beat().await?;
-                    // The timer is not moved with each frame: it looks again when it fires.
-                    timer.as_mut().reset(self.beat.next(&self.socket));
-                }
-                Next::Draining => {
-                    let spread = self.hub.draining().unwrap_or(Draining { spread: std::time::Duration::ZERO });
-                    return Err(Over::Bye(self.hub.farewell(spread)));
-                }
-            }
-        }
+    fn farewell(&self) -> Over {
+        let draining = self.hub.draining().unwrap_or(Draining { spread: Duration::ZERO });
+        Over::Bye(self.hub.farewell(draining))
     }
 
     /// `welcome`, and the channels of the query.
-    async fn greet(&mut self, query: SubscribeQuery) -> Result<(), Over> {
+    async fn greet(&mut self, query: Result<SubscribeQuery, QueryError>) -> Result<(), Over> {
+        if self.hub.draining().is_some() {
+            return Err(self.farewell());
+        }
+        let query = query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
         let mut events = vec![self.hub.welcome(&self.client, self.hub.config.heartbeat_ws, None)];
         let outcomes = self.session.subscribe(&query.channels, query.cursor.as_ref(), None).await;
         events.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, None)));
-        self.pump(&events).await
+        Ok(self.pump(&events).await?)
     }
 
     /// Executes a frame, and those that are already there behind it.
@@ -220,7 +237,7 @@ impl Connection {
     }
 
     /// Writes these events and what is new, in one go.
-    async fn pump(&mut self, events: &[Event]) -> Result<(), Over> {
+    async fn pump(&mut self, events: &[Event]) -> Result<(), WriteError> {
         let taken = self.session.take(Limit::default()).await;
         if taken.more {
             // The next batch has its turn after whatever else is waiting.
@@ -239,7 +256,7 @@ impl Connection {
             }
         }
         let frames = chunks.into_bytes();
-        if frames.is_empty() { Ok(()) } else { Ok(self.socket.write(frames).await?) }
+        if frames.is_empty() { Ok(()) } else { self.socket.write(frames).await }
     }
 
     async fn on_beat(&mut self) -> Result<(), Over> {

@@ -196,12 +196,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
 
     /// Ends the connection in the way that `end` asks for: the peer's Close is answered with its own code, a fault
     /// with the code of the fault.
-    pub(crate) async fn finish(self, end: End) {
-        match end {
-            End::Closed(code) => self.close(code.unwrap_or(NORMAL), "").await,
-            End::Fault(fault) => self.close(fault.code(), &fault.to_string()).await,
-            End::Lost(_) => {}
-        }
+    ///
+    /// Boxed, as [`close`](Self::close) is.
+    pub(crate) fn finish(mut self, end: End) -> impl Future<Output = ()> + use<IO> {
+        Box::pin(async move {
+            match end {
+                End::Closed(code) => self.part(code.unwrap_or(NORMAL), "").await,
+                End::Fault(fault) => self.part(fault.code(), &fault.to_string()).await,
+                End::Lost(_) => {}
+            }
+        })
     }
 
     /// Sends a Close frame and ends the connection.
@@ -209,8 +213,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// Once the peer has sent its own Close, that one's code is echoed in place of `code`. A `reason` beyond the 123
     /// bytes that a Close frame holds is cut. Returns when the peer has hung up, or after the write timeout and
     /// [`LINGER`] at the latest.
-    pub(crate) async fn close(mut self, code: u16, reason: &str) {
-        let frame = CloseFrame { code: CloseCode::from(code), reason: shorten(reason).into() };
+    ///
+    /// The future is boxed: a connection's task should not set aside, all its life, what it needs at the end.
+    pub(crate) fn close(mut self, code: u16, reason: &str) -> impl Future<Output = ()> + use<IO> {
+        let reason = shorten(reason).to_owned();
+        Box::pin(async move { self.part(code, &reason).await })
+    }
+
+    async fn part(&mut self, code: u16, reason: &str) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         let limit = self.write_timeout;
         let farewell = poll_fn(|cx| self.poll_farewell(cx, &frame));
         if let Ok(Ok(())) = timeout(limit, farewell).await {

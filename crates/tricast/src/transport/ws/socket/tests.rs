@@ -344,3 +344,9 @@ async fn any_byte_counts_as_a_sign_of_life() {
     socket.ping().await.unwrap();
     assert_eq!((socket.last_sent() - begun).as_secs(), 10);
 }
+
+#[tokio::test]
+async fn the_closing_handshake_takes_no_room_before_it_begins() {
+    let (socket, _peer) = pair(64);
+    assert_eq!(size_of_val(&socket.finish(End::Closed(None))), size_of::<usize>());
+}
