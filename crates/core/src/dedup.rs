@@ -116,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_publisher_cannot_push_out_anothers_ids() {
-        let (mut dedup, server, crowd) =
-            (Dedup::default(), Identity::Server.scope(), Identity::Anonymous.scope());
+        let (mut dedup, server, crowd) = (Dedup::default(), Identity::Server.scope(), Identity::Anonymous.scope());
         dedup.remember(&server, "keep", seq(1), 0);
         for n in 0..=DEDUP_IDS {
             dedup.remember(&crowd, &format!("n{n}"), seq(n), 0);

@@ -130,9 +130,8 @@ impl FromStr for Seq {
 
     /// Reads canonical decimal digits: no sign, no leading zero.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let canonical = !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_digit())
-            && (text.len() == 1 || !text.starts_with('0'));
+        let canonical =
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
         if !canonical {
             return Err(PositionError::Seq);
         }

@@ -111,12 +111,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-async fn subscribe(
-    session: &mut Session,
-    channels: &[SubscribeTo],
-    reference: Option<&Ref>,
-    answers: &mut Vec<Event>,
-) {
+async fn subscribe(session: &mut Session, channels: &[SubscribeTo], reference: Option<&Ref>, answers: &mut Vec<Event>) {
     let outcomes = session.subscribe(channels, None, reference).await;
     answers.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, reference)));
 }

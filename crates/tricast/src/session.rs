@@ -141,8 +141,10 @@ impl Session {
         let count = self.subscriptions.len();
         let first = self.turn;
         self.turn = if count == 0 { 0 } else { (first + 1) % count };
-        let ready: Vec<usize> =
-            (first..first + count).map(|nth| nth % count).filter(|&index| self.subscriptions[index].has_news()).collect();
+        let ready: Vec<usize> = (first..first + count)
+            .map(|nth| nth % count)
+            .filter(|&index| self.subscriptions[index].has_news())
+            .collect();
 
         let mut taken = Taken::default();
         let mut left = limit;

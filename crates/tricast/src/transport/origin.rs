@@ -107,7 +107,9 @@ mod tests {
         assert!(allowed("https://app.example", "APP.example:443"));
         assert!(allowed("http://app.example:80", "app.example"));
         assert!(allowed("http://[::1]:8000", "[::1]:8000"));
-        for foreign in ["https://evil.example", "null", "", "http://app.example:8080", "http://app.example.evil.example"] {
+        for foreign in
+            ["https://evil.example", "null", "", "http://app.example:8080", "http://app.example.evil.example"]
+        {
             assert!(!allowed(foreign, "app.example"), "{foreign}");
         }
         assert!(!allowed("https://app.example", "app.example:80"), "another port is another origin");
@@ -130,7 +132,8 @@ mod tests {
         for host in ["localhost", "localhost:1", "app.localhost:3", "127.0.0.1:99", "[::1]:5", "192.0.2.7:8000"] {
             assert!(is_local(host, listen), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "192.0.2.7:1", "192.0.2.8:8000", "", ".localhost", "a:b"] {
+        for host in ["evil.example", "localhost.evil.example", "192.0.2.7:1", "192.0.2.8:8000", "", ".localhost", "a:b"]
+        {
             assert!(!is_local(host, listen), "{host}");
         }
     }

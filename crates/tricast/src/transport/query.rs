@@ -32,7 +32,12 @@ pub(crate) enum Reading {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub(crate) async fn read(hub: &Hub, who: &Identity, reading: Reading, request: Request) -> Result<SubscribeQuery, Refusal> {
+pub(crate) async fn read(
+    hub: &Hub,
+    who: &Identity,
+    reading: Reading,
+    request: Request,
+) -> Result<SubscribeQuery, Refusal> {
     let (parts, body) = request.into_parts();
     let last_event_id = last_event_id(&parts.headers);
     let endpoint = match reading {

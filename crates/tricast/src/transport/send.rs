@@ -10,9 +10,9 @@ use tricast_core::limits::{COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
 use tricast_core::protocol::{Event, command};
 
 use super::origin::check_origin;
+use super::preflight;
 use super::query::{check_json, text};
 use super::refusal::{Refusal, json_response};
-use super::preflight;
 use crate::commands::{Bringer, Executor};
 use crate::hub::Hub;
 
