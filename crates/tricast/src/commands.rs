@@ -76,9 +76,10 @@ impl<'a> Executor<'a> {
                 }
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
-            Command::History { reference, .. }
-            | Command::Presence { reference, .. }
-            | Command::Call { reference, .. } => answers.push(not_served(name, "", reference)),
+            Command::History { channel, reference, .. } | Command::Presence { channel, reference, .. } => {
+                answers.push(error(reference, channel, Code::BadRequest, format!("{name} is not served")));
+            }
+            Command::Call { reference, .. } => answers.push(not_served(name, "", reference)),
         }
     }
 
