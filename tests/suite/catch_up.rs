@@ -15,6 +15,7 @@ over_every_transport!(
     last_none_begins_with_what_is_published_next,
     without_from_only_what_is_new_comes,
     earliest_begins_with_what_is_retained_without_a_gap,
+    a_log_of_many_batches_comes_whole,
 );
 
 over_transports_of_many_channels!(subscribed_tells_where_delivery_starts);
@@ -55,6 +56,19 @@ async fn earliest_begins_with_what_is_retained_without_a_gap(case: Case) {
     let mut reader = Reader::open(case.transport, &server, &Query::of("few:a").from("earliest")).await;
     assert_eq!(reader.seqs(3).await, [8, 9, 10]);
     assert_eq!(FEW, 3);
+}
+
+/// Protocol, 5.1: a connection has at most one batch in flight, 512 messages or 256 KiB; the rest follows.
+async fn a_log_of_many_batches_comes_whole(case: Case) {
+    let server = Server::start(case.backplane).await;
+    server.publish_all("chat:a", 1..=1_200).await;
+    for _ in 0..10 {
+        server.publish("chat:a", "x".repeat(60_000)).await;
+    }
+    let mut reader = Reader::open(case.transport, &server, &Query::of("chat:a").from("earliest")).await;
+    assert_eq!(reader.seqs(1_210).await, (1..=1_210).collect::<Vec<_>>());
+    server.publish("chat:a", 1).await;
+    assert_eq!(reader.seqs(1).await, [1_211]);
 }
 
 /// Protocol, 3: delivery starts after `position`, a stream is caught up at `head`, `recovered` only when a position
@@ -103,4 +117,14 @@ async fn a_position_in_a_body_says_where_a_channel_starts() {
     }
     let refused = Request::get(format!("/rt/poll?channel=chat:a&from={epoch}-3")).send(server.address).await;
     assert_eq!(refused.status, 400);
+}
+
+/// A query is an URL's: names and positions may be escaped.
+#[tokio::test]
+async fn an_escaped_query_means_the_same() {
+    let server = Server::start(crate::server::Backplane::Memory).await;
+    let positions = server.publish_all("chat:a/b@c", 1..=3).await;
+    let escaped = format!("channel=chat%3Aa%2Fb%40c&cursor={}", positions[1].replace('-', "%2D"));
+    let answer = Request::get(format!("/rt/poll?{escaped}")).send(server.address).await.json().await;
+    assert_eq!((&answer["cursor"], &answer["events"][0]["seq"]), (&json!(positions[2]), &json!(3)));
 }

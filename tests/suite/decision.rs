@@ -54,7 +54,8 @@ async fn assert_starts_over(case: Case, server: &Server, epoch: &str, cursor: &s
 }
 
 async fn an_unreadable_position_is_unknown(case: Case) {
-    for cursor in ["x", "-1", "aaaaaaaaaaaa", "aaaaaaaaaaaa-01", "aaaaaaaaaaaa-9007199254740992", "aaaaaaaaaaaa-1-2-3"] {
+    for cursor in ["x", "-1", "aaaaaaaaaaaa", "aaaaaaaaaaaa-01", "aaaaaaaaaaaa-9007199254740992", "aaaaaaaaaaaa-1-2-3"]
+    {
         let (server, epoch) = ten_of_which_three_are_kept(case).await;
         assert_starts_over(case, &server, &epoch, cursor, "unknown").await;
     }
@@ -152,16 +153,14 @@ async fn a_gap_is_told_once_and_its_position_continues(case: Case) {
     let (server, epoch) = ten_of_which_three_are_kept(case).await;
     let mut reader = resume(case, &server, "few:a", format!("{epoch}-2")).await;
     reader.gap().await;
+    // The answer to a poll that told it brought the messages too.
+    let held = if case.transport.is_poll() { 10 } else { 7 };
+    assert_eq!(reader.seqs(usize::from(case.transport.is_poll()) * 3).await.last(), (held == 10).then_some(&10));
+    assert_eq!(reader.cursor(), format!("{epoch}-{held}"));
+    let mut again = resume(case, &server, "few:a", reader.cursor()).await;
+    drop(reader);
     if case.transport.is_poll() {
-        // The answer that told it brought the messages too.
-        assert_eq!(reader.seqs(3).await, [8, 9, 10]);
-        assert_eq!(reader.cursor(), format!("{epoch}-10"));
-    } else {
-        assert_eq!(reader.cursor(), format!("{epoch}-7"));
+        server.publish("few:a", 11).await;
     }
-    let cursor = reader.cursor();
-    let mut again = resume(case, &server, "few:a", cursor).await;
-    server.publish("few:a", 11).await;
-    let first = again.message().await["seq"].as_u64().unwrap();
-    assert!(first == 8 || first == 11, "{first}");
+    assert_eq!(again.seqs(1).await, [held + 1]);
 }

@@ -101,7 +101,8 @@ async fn each_id_resumes_exactly() {
             }
         };
         seen.push((event["channel"].as_str().unwrap().to_owned(), event["seq"].as_u64().unwrap()));
-        let resumed = Query::of_all(&channels).request(Transport::SseGet).header("Last-Event-ID", sse.last_id().unwrap());
+        let resumed =
+            Query::of_all(&channels).request(Transport::SseGet).header("Last-Event-ID", sse.last_id().unwrap());
         drop(sse);
         sse = Sse::of(resumed, server.address).await;
         // Read as envelopes are.

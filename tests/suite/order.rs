@@ -35,10 +35,8 @@ async fn a_live_reader_gets_everything_in_order_once(case: Case) {
 async fn concurrent_publishers_make_one_order_that_all_readers_see(case: Case) {
     let server = Server::start(case.backplane).await;
     let query = Query::of("chat:a");
-    let mut readers = [
-        Reader::open(case.transport, &server, &query).await,
-        Reader::open(case.transport, &server, &query).await,
-    ];
+    let mut readers =
+        [Reader::open(case.transport, &server, &query).await, Reader::open(case.transport, &server, &query).await];
     let publishers = (0..4u64).map(|publisher| server.publish_all("chat:a", (0..25).map(move |n| publisher * 100 + n)));
     join_all(publishers).await;
     let mut seen = Vec::new();

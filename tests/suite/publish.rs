@@ -1,6 +1,8 @@
 //! Publishing. Protocol, 5.1: a repeat with the same `id` changes nothing and answers the first position, on any
 //! transport; ids count per publisher.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tricast::Draft;
@@ -32,9 +34,7 @@ async fn a_repeat_is_known_on_every_way_in() {
 
     let first = ws.ask(publish("ws")).await;
     let position = format!("{}-1", server.epoch("chat:a").await);
-    let published = |reference: &str, duplicate: bool| {
-        json!({"type": "published", "ref": reference, "channel": "chat:a", "position": position, "duplicate": duplicate})
-    };
+    let published = |reference: &str, duplicate: bool| json!({"type": "published", "ref": reference, "channel": "chat:a", "position": position, "duplicate": duplicate});
     assert_eq!(first, published("ws", false));
     assert_eq!(ws.ask(publish("again")).await, published("again", true));
     assert_eq!(ask(&server, &publish("send")).await, published("send", true));
@@ -73,6 +73,19 @@ async fn an_id_belongs_to_its_publisher_and_its_channel() {
     assert!(server.append("chat:a", draft()).await.duplicate);
     assert_eq!(ask(&server, &publish("chat:b")).await["duplicate"], false, "and so is another channel's");
     assert_eq!(data_of(&server, "chat:a").await, ["caller", "server"]);
+}
+
+/// An `id` is remembered for 5 minutes.
+#[tokio::test]
+async fn an_id_is_forgotten_in_the_end() {
+    let server = Server::start(Backplane::Memory).await;
+    let publish = json!({"type": "publish", "channel": "chat:a", "data": 1, "id": "one"});
+    let mut duplicates = Vec::new();
+    for seconds in [0, 299, 2] {
+        server.let_pass(Duration::from_secs(seconds));
+        duplicates.push(ask(&server, &publish).await["duplicate"].clone());
+    }
+    assert_eq!(duplicates, [false, true, false]);
 }
 
 /// Protocol, 5.1: `published` is sent no earlier than the message is in the log.

@@ -4,7 +4,7 @@ use serde_json::json;
 use tricast::Draft;
 
 use crate::client::http::Request;
-use crate::client::{Query, Sse, Transport};
+use crate::client::{Query, Sse, Transport, eventually};
 use crate::server::{Backplane, Server};
 
 async fn open(server: &Server, target: &str) -> Sse {
@@ -125,6 +125,15 @@ async fn a_single_channel_in_envelopes_is_asked_for() {
     while raw.block().await.data.as_deref() != Some("1") {}
     let mut envelope = Sse::open(Transport::SseGet, server.address, &query).await;
     assert_eq!(envelope.next_event().await["type"], "welcome");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_forgotten() {
+    let server = Server::start(Backplane::Memory).await;
+    let sse = open(&server, "/rt/sse?channel=chat:a").await;
+    eventually("it is there", || server.tricast.connections() == 1).await;
+    drop(sse);
+    eventually("the node noticed", || server.tricast.connections() == 0).await;
 }
 
 #[tokio::test]

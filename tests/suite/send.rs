@@ -48,7 +48,10 @@ async fn an_array_answers_each_in_order_and_200_whatever_failed() {
     let epoch = server.epoch("chat:a").await;
     let told: Vec<&str> = answers.as_array().unwrap().iter().map(|answer| answer["type"].as_str().unwrap()).collect();
     assert_eq!(told, ["published", "error", "pong", "error", "published", "error"]);
-    assert_eq!((&answers[0]["position"], &answers[4]["position"]), (&json!(format!("{epoch}-1")), &json!(format!("{epoch}-2"))));
+    assert_eq!(
+        (&answers[0]["position"], &answers[4]["position"]),
+        (&json!(format!("{epoch}-1")), &json!(format!("{epoch}-2")))
+    );
     assert_eq!((&answers[1]["code"], &answers[1]["channel"]), (&json!("unknown_channel"), &json!("nowhere")));
     assert_eq!(answers[2], json!({"type": "pong", "ref": 7}));
     assert_eq!((&answers[3]["code"], &answers[3]["ref"]), (&json!("bad_request"), &json!("eight")));
@@ -178,7 +181,8 @@ async fn only_post_and_options_are_answered() {
         assert_eq!(response.header("allow"), Some("POST, OPTIONS"));
         assert_refused(response, 405, "bad_request", "POST").await;
     }
-    let options = Request::new("OPTIONS", "/rt/send").header("Origin", "https://evil.example").send(server.address).await;
+    let options =
+        Request::new("OPTIONS", "/rt/send").header("Origin", "https://evil.example").send(server.address).await;
     assert!((200..300).contains(&options.status));
     assert_eq!(options.header("access-control-allow-origin"), None, "nobody else is let in");
 }

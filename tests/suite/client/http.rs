@@ -18,12 +18,13 @@ pub(crate) struct Request {
     host: Option<String>,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
+    behind: Vec<u8>,
 }
 
 impl Request {
     pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
         let (method, target) = (method.to_owned(), target.into());
-        Self { method, target, version: "HTTP/1.1", host: None, headers: Vec::new(), body: None }
+        Self { method, target, version: "HTTP/1.1", host: None, headers: Vec::new(), body: None, behind: Vec::new() }
     }
 
     pub(crate) fn get(target: impl Into<String>) -> Self {
@@ -42,6 +43,12 @@ impl Request {
 
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
+        self
+    }
+
+    /// Sends bytes behind the request that are none of its body.
+    pub(crate) fn followed_by(mut self, bytes: &[u8]) -> Self {
+        self.behind = bytes.to_vec();
         self
     }
 
@@ -73,7 +80,8 @@ impl Request {
         }
     }
 
-    fn into_bytes(self, address: SocketAddr) -> Vec<u8> {
+    /// The request as it goes out to this address.
+    pub(crate) fn into_bytes(self, address: SocketAddr) -> Vec<u8> {
         let host = self.host.unwrap_or_else(|| address.to_string());
         let mut bytes = format!("{} {} {}\r\nHost: {host}\r\n", self.method, self.target, self.version).into_bytes();
         for (name, value) in &self.headers {
@@ -84,6 +92,7 @@ impl Request {
         }
         bytes.extend_from_slice(b"\r\n");
         bytes.extend(self.body.unwrap_or_default());
+        bytes.extend(self.behind);
         bytes
     }
 }

@@ -12,6 +12,7 @@ mod wire;
 mod ws;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -78,13 +79,18 @@ enum Stream {
 impl Reader {
     /// Opens a query; when this returns, the reader has its place, and what is published from now on is after it.
     pub(crate) async fn open(transport: Transport, server: &Server, query: &Query) -> Self {
+        Self::open_at(transport, server.address, query).await
+    }
+
+    /// Opens a query at another address than the node's own.
+    pub(crate) async fn open_at(transport: Transport, address: SocketAddr, query: &Query) -> Self {
         let stream = match transport {
-            Transport::Ws => Stream::Ws(Box::new(Ws::open(server.address, query).await)),
+            Transport::Ws => Stream::Ws(Box::new(Ws::open(address, query).await)),
             Transport::SseGet | Transport::SsePost | Transport::RawSse => {
-                Stream::Sse(Box::new(Sse::open(transport, server.address, query).await))
+                Stream::Sse(Box::new(Sse::open(transport, address, query).await))
             }
             Transport::PollGet | Transport::PollPost => {
-                Stream::Poll(Box::new(Poll::new(transport, server.address, query.clone())))
+                Stream::Poll(Box::new(Poll::new(transport, address, query.clone())))
             }
         };
         let (events, positions) = (VecDeque::new(), HashMap::new());
@@ -192,7 +198,8 @@ impl Reader {
                 poll.cursor().expect("the first poll was answered").to_owned()
             }
             Stream::Ws(_) | Stream::Sse(_) => {
-                let places = self.channels.iter().map(|channel| self.positions.get(channel).map_or("-", String::as_str));
+                let places =
+                    self.channels.iter().map(|channel| self.positions.get(channel).map_or("-", String::as_str));
                 places.collect::<Vec<_>>().join(",")
             }
         }

@@ -26,7 +26,8 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn read(response: Response) -> Self {
         if response.status != 200 {
-            panic!("{}: {}", response.status, response.text().await);
+            let status = response.status;
+            panic!("{status}: {}", response.text().await);
         }
         assert_eq!(response.header("content-type"), Some("application/json"));
         let mut json = response.json().await;

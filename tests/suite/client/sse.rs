@@ -13,7 +13,9 @@ pub(crate) struct Sse {
     pub(crate) response: Response,
     transport: Transport,
     channel: String,
-    unread: String,
+    text: String,
+    /// How much of `text` has been taken.
+    taken: usize,
     last_id: Option<String>,
 }
 
@@ -73,10 +75,18 @@ impl Sse {
     pub(crate) async fn of(request: Request, address: SocketAddr) -> Self {
         let response = request.send(address).await;
         if response.status != 200 {
-            panic!("{}: {}", response.status, response.text().await);
+            let status = response.status;
+            panic!("{status}: {}", response.text().await);
         }
         assert_eq!(response.header("content-type"), Some("text/event-stream"));
-        Self { response, transport: Transport::RawSse, channel: String::new(), unread: String::new(), last_id: None }
+        Self {
+            response,
+            transport: Transport::RawSse,
+            channel: String::new(),
+            text: String::new(),
+            taken: 0,
+            last_id: None,
+        }
     }
 
     /// Reads what follows as envelopes.
@@ -100,20 +110,21 @@ impl Sse {
     /// The next block; `None` at the end of the stream.
     pub(crate) async fn try_block(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.unread.split_once("\n\n") {
-                let (block, rest) = (Block::parse(block), rest.to_owned());
-                self.unread = rest;
+            if let Some((block, _)) = self.text[self.taken..].split_once("\n\n") {
+                self.taken += block.len() + 2;
+                let block = Block::parse(block);
                 if let Some(id) = &block.id {
                     self.last_id = Some(id.clone());
                 }
                 return Some(block);
             }
+            self.text.drain(..std::mem::take(&mut self.taken));
             let piece = watchdog("a block of an event stream", self.response.piece()).await;
             match piece.unwrap_or_else(|error| panic!("the stream broke: {error}")) {
                 // A piece of ours never ends in the middle of a character: events are written whole.
-                Some(piece) => self.unread.push_str(std::str::from_utf8(&piece).unwrap()),
+                Some(piece) => self.text.push_str(std::str::from_utf8(&piece).unwrap()),
                 None => {
-                    assert_eq!(self.unread, "", "the stream ended within a block");
+                    assert_eq!(self.text, "", "the stream ended within a block");
                     return None;
                 }
             }
