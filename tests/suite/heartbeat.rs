@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Closed, Frame, Query, Sse, Transport, Wire, Ws, eventually, type_of, upgrade};
+use crate::client::{Closed, Frame, Query, Sse, Transport, Wire, Ws, eventually, type_of, upgrade, watchdog};
 use crate::server::{Backplane, Server};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -91,15 +92,16 @@ async fn who_sends_what_needs_no_answer_is_pinged_all_the_same() {
     let mut ws = Ws::open(server.address, &Query::default()).await;
     ws.until("welcome").await;
     for _ in 0..2 {
-        let next = loop {
-            ws.send(json!({"type": "pong"})).await;
-            // Often enough that the server always received something within the last heartbeat.
-            match tokio::time::timeout(HEARTBEAT / 5, ws.next_event()).await {
-                Ok(event) => break event,
-                Err(_) => continue,
+        let sent_to_silence = async {
+            loop {
+                ws.send(json!({"type": "pong"})).await;
+                // Often enough that the server always received something within the last heartbeat.
+                if let Ok(event) = timeout(HEARTBEAT / 5, ws.next_event()).await {
+                    return event;
+                }
             }
         };
-        assert_eq!(next, json!({"type": "ping"}));
+        assert_eq!(watchdog("a ping", sent_to_silence).await, json!({"type": "ping"}));
     }
 }
 

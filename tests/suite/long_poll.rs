@@ -189,6 +189,23 @@ async fn a_wait_outside_its_range_is_refused() {
     assert_eq!(word.status, 400);
 }
 
+/// Protocol, 7: `unavailable` is 503 and may be tried again. Here a node has no room for a second channel.
+#[tokio::test]
+async fn what_cannot_be_served_now_says_when_to_try_again() {
+    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let position = server.publish("chat:a", 1).await;
+    for transport in BOTH {
+        // A cursor changes nothing: a client must not take what will be there again as unsubscribed.
+        for query in [Query::of("chat:b"), Query::of_all(&["chat:a", "chat:b"]).cursor(&position)] {
+            let response = query.request(transport).send(server.address).await;
+            assert_eq!(response.status, 503);
+            assert!(response.header("retry-after").is_some());
+            let error = response.json().await;
+            assert_eq!((&error["code"], &error["channel"]), (&json!("unavailable"), &json!("chat:b")));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_poller_that_goes_away_is_forgotten() {
     let server = Server::start(Backplane::Memory).await;

@@ -116,6 +116,24 @@ async fn where_a_gap_is_due_no_id_precedes_it() {
     assert_eq!(sse.block().await.text, format!("id: {}\ndata: 8", positions[7]));
 }
 
+/// Protocol, 2: an unreadable cursor counts as unknown positions, never as an error: that would end an `EventSource`.
+#[tokio::test]
+async fn a_last_event_id_that_is_none_of_ours_is_a_gap() {
+    let server = Server::start(Backplane::Memory).await;
+    let position = server.publish("chat:a", 1).await;
+    for header in ["7".to_owned(), "\u{e9}\u{1f980}".to_owned(), "x".repeat(5_000), format!("{position},x,")] {
+        let request = Request::get("/rt/sse?channel=chat:a&from=earliest").header("Last-Event-ID", &header);
+        let mut sse = after_retry(&server, request).await;
+        let block = sse.block().await;
+        if header.starts_with(&position) {
+            assert_eq!(block.text, format!("id: {position}"), "what can be read of it counts");
+        } else {
+            assert_eq!((block.event.as_deref(), &block.json()["reason"]), (Some("tricast:gap"), &json!("unknown")));
+            assert_eq!(sse.block().await.text, format!("id: {position}\ndata: 1"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_single_channel_in_envelopes_is_asked_for() {
     let server = Server::start(Backplane::Memory).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::client::{Query, Reader, Transport, type_of};
 use crate::matrix::Case;
-use crate::server::Server;
+use crate::server::{Backplane, Server};
 
 over_every_transport!(
     a_reader_that_left_goes_on_over_any_transport,
@@ -49,6 +49,35 @@ async fn a_reader_that_left_before_the_first_message_misses_none(case: Case) {
         let mut resumed = Reader::open(other, &server, &Query::of(&channel).cursor(&cursor)).await;
         assert_eq!(resumed.seqs(3).await, [1, 2, 3], "{:?} to {other:?}", case.transport);
     }
+}
+
+/// From transport to transport, while messages come: each once, in order.
+#[tokio::test]
+async fn a_reader_that_hops_between_transports_under_load_gets_everything_once() {
+    const MESSAGES: u64 = 2_000;
+    let server = Server::start(Backplane::Memory).await;
+    let epoch = server.epoch("chat:a").await;
+    let channel = server.tricast.channel("chat:a").unwrap();
+    let publisher = tokio::spawn(async move {
+        for number in 1..=MESSAGES {
+            channel.publish(tricast::Draft::json(&number).unwrap()).await.unwrap();
+            // Some of it live, some of it caught up.
+            tokio::task::yield_now().await;
+        }
+    });
+    let (mut cursor, mut next, mut hops) = (format!("{epoch}-0"), 1, 0);
+    while next <= MESSAGES {
+        let transport = Transport::ALL[hops % Transport::ALL.len()];
+        let mut reader = Reader::open(transport, &server, &Query::of("chat:a").cursor(&cursor)).await;
+        let stay = next + 7;
+        while next <= MESSAGES && (next < stay || !reader.is_at_rest()) {
+            assert_eq!(reader.message().await["seq"], json!(next), "hop {hops}, {transport:?}");
+            next += 1;
+        }
+        (cursor, hops) = (reader.cursor(), hops + 1);
+    }
+    publisher.await.unwrap();
+    assert!(hops >= Transport::ALL.len(), "every transport had its turn: {hops}");
 }
 
 /// Protocol, 3: `recovered` is true if a position was continued without loss.

@@ -272,6 +272,18 @@ async fn a_payload_that_is_too_large_is_an_error_and_the_connection_lives() {
     assert_eq!(type_of(&ws.ask(publish(65_534)).await), "published");
 }
 
+/// Protocol, 3: a subscription that failed is an `error`; the connection lives on.
+#[tokio::test]
+async fn a_channel_that_cannot_be_read_now_is_an_error() {
+    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    server.publish("chat:a", 1).await;
+    let mut ws = open(&server).await;
+    let error = ws.ask(json!({"type": "subscribe", "channel": "chat:b", "ref": 1})).await;
+    assert_eq!((type_of(&error), &error["code"], &error["ref"]), ("error", &json!("unavailable"), &json!(1)));
+    assert_eq!(error["channel"], "chat:b");
+    assert_eq!(type_of(&ws.ask(json!({"type": "subscribe", "channel": "chat:a"})).await), "subscribed");
+}
+
 /// Protocol, 7: `too_many_channels`, for those that are too many.
 #[tokio::test]
 async fn a_connection_has_so_many_channels_and_no_more() {

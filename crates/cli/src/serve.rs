@@ -55,11 +55,7 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
     let tricast = open_to_everyone(addr).await.map_err(ServeError::Build)?;
 
     announce(addr);
-    tricast::serve(listener, app(&tricast))
-        .shutdown(asked_to_stop)
-        .draining(move |within| async move { tricast.drain(within).await })
-        .await
-        .map_err(ServeError::Serve)
+    tricast::serve(listener, app(&tricast)).shutdown(asked_to_stop).drains(&tricast).await.map_err(ServeError::Serve)
 }
 
 /// What `--dev` promises.

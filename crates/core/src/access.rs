@@ -47,7 +47,7 @@ impl Scope {
 /// assert!(!Access::default().allows(&Identity::Anonymous));
 /// assert!(Access::Server.allows(&Identity::Server));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Access {
     /// Every caller, signed in or not.

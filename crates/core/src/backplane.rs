@@ -51,7 +51,7 @@ pub trait Backplane: Send + Sync {
     fn append<'a>(
         &'a self,
         topic: &'a Topic,
-        draft: &'a Draft,
+        draft: Draft,
         publisher: &'a Scope,
     ) -> BoxFuture<'a, Result<Appended, BackplaneError>>;
 

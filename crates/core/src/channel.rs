@@ -305,7 +305,7 @@ impl Default for Retention {
 /// let chat = Rule::stream().keep(1_000).ttl(Duration::from_secs(3_600)).publish(Access::Anyone);
 /// assert_eq!(chat.retention().keep, 1_000);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Rule {
     kind: Kind,

@@ -73,7 +73,7 @@ pub const WAIT_MAX_SECONDS: u64 = 60;
 /// Seconds that a poll waits where it does not say.
 pub const WAIT_DEFAULT_SECONDS: u64 = 25;
 
-/// Ids that a log remembers for idempotent publishing; the oldest are forgotten first.
+/// Ids of one publisher that a log remembers for idempotent publishing; the oldest are forgotten first.
 pub const DEDUP_IDS: usize = 10_000;
 
 /// Milliseconds that a log remembers an id.

@@ -103,8 +103,8 @@ pub struct Stamp {
 /// let mut log = Log::new(Epoch::from_bits(1), Retention::default());
 /// let publisher = Identity::Anonymous.scope();
 /// let draft = Draft::json("hello")?.id("m1");
-/// let first = log.append(&draft, &publisher, Stamp { now_ms: 0, tag: 0 })?;
-/// let again = log.append(&draft, &publisher, Stamp { now_ms: 9, tag: 1 })?;
+/// let first = log.append(draft.clone(), &publisher, Stamp { now_ms: 0, tag: 0 })?;
+/// let again = log.append(draft, &publisher, Stamp { now_ms: 9, tag: 1 })?;
 /// assert_eq!(first.position, again.position);
 /// assert!(again.duplicate);
 /// assert_eq!(log.read(Seq::ZERO, Limit::default()).len(), 1);
@@ -149,8 +149,9 @@ impl Log {
     ///
     /// # Errors
     /// The epoch has no number left.
-    pub fn append(&mut self, draft: &Draft, publisher: &Scope, stamp: Stamp) -> Result<Appended, Exhausted> {
-        if let Some(id) = &draft.id
+    pub fn append(&mut self, draft: Draft, publisher: &Scope, stamp: Stamp) -> Result<Appended, Exhausted> {
+        let Draft { payload, event, id } = draft;
+        if let Some(id) = &id
             && let Some(seq) = self.dedup.find(publisher, id, stamp.now_ms)
         {
             return Ok(Appended { position: Position::new(self.epoch, seq), duplicate: true });
@@ -158,17 +159,10 @@ impl Log {
         let seq = self.head.next().ok_or(Exhausted { epoch: self.epoch })?;
         // A wall clock may be set back; what a log says of itself may not.
         let at = stamp.now_ms.max(self.last_append_ms);
-        let message = Message {
-            seq,
-            at,
-            tag: stamp.tag,
-            payload: draft.payload.clone(),
-            event: draft.event.clone(),
-            id: draft.id.clone(),
-        };
-        if let Some(id) = &draft.id {
+        if let Some(id) = &id {
             self.dedup.remember(publisher, id, seq, at);
         }
+        let message = Message { seq, at, tag: stamp.tag, payload, event, id };
         self.head = seq;
         self.last_append_ms = at;
         self.bytes += message.cost() as u64;
@@ -262,12 +256,12 @@ mod tests {
     }
 
     fn append(log: &mut Log, text: &str, now_ms: u64) -> Appended {
-        log.append(&draft(text), &Identity::Server.scope(), Stamp { now_ms, tag: 0 }).unwrap()
+        log.append(draft(text), &Identity::Server.scope(), Stamp { now_ms, tag: 0 }).unwrap()
     }
 
     fn texts(messages: &[Arc<Message>]) -> Vec<String> {
         let text = |message: &Arc<Message>| match &message.payload {
-            Payload::Json(text) => text.to_string(),
+            Payload::Json(json) => json.to_string(),
             Payload::Binary(bytes) => format!("{bytes:?}"),
         };
         messages.iter().map(text).collect()
@@ -333,7 +327,7 @@ mod tests {
         let mut log = log(Retention { keep: 1, ..Retention::default() });
         let anonymous = Identity::Anonymous.scope();
         let publish = |log: &mut Log, scope: &Scope, id: &str| {
-            log.append(&draft("x").id(id), scope, Stamp { now_ms: 0, tag: 0 }).unwrap()
+            log.append(draft("x").id(id), scope, Stamp { now_ms: 0, tag: 0 }).unwrap()
         };
         let first = publish(&mut log, &anonymous, "1");
         publish(&mut log, &anonymous, "2");
@@ -346,7 +340,7 @@ mod tests {
     fn an_epoch_without_numbers_refuses() {
         let mut log = log(Retention::default());
         log.head = Seq::new(crate::limits::MAX_SEQ).unwrap();
-        let full = log.append(&draft("x"), &Identity::Server.scope(), Stamp { now_ms: 0, tag: 0 });
+        let full = log.append(draft("x"), &Identity::Server.scope(), Stamp { now_ms: 0, tag: 0 });
         assert_eq!(full, Err(Exhausted { epoch: log.epoch }));
         assert_eq!(log.head().head.get(), crate::limits::MAX_SEQ);
     }

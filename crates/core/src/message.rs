@@ -1,7 +1,7 @@
 //! Messages: what is published, what a log keeps, and the shared encodings in which it is shipped.
 //!
-//! A payload is compacted and copied once, when it is appended (keeping a slice of a request's buffer would pin all
-//! of that buffer). From then on every reader of a transport is sent the same encoded bytes: [`encode`] makes them of
+//! A payload is copied once, when it is compacted (keeping a slice of a request's buffer would pin all of that
+//! buffer), and moves into the log from there. From then on every reader of a transport is sent the same encoded bytes: [`encode`] makes them of
 //! a whole batch, and whoever holds the log keeps the last batch for the readers that come next.
 
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use serde::Serialize;
 
 use crate::channel::ChannelName;
 use crate::frame;
-use crate::json::{self, JsonError};
+use crate::json::{self, Json, JsonError};
 use crate::limits::{EVENT_NAME_BYTES, PUBLISH_ID_BYTES};
 use crate::position::{Epoch, Seq};
 
 /// What a message carries: compact JSON text, or bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// JSON text without white space outside strings, so without line breaks.
-    Json(Box<str>),
+    /// JSON, compact and so without line breaks.
+    Json(Json),
     /// Bytes; `data64` on the wire.
     Binary(Box<[u8]>),
 }
@@ -31,14 +31,14 @@ impl Payload {
     /// # Errors
     /// The text is not one JSON value, or nests deeper than [`crate::limits::JSON_DEPTH`].
     pub fn json_text(text: &str) -> Result<Self, JsonError> {
-        json::compact(text).map(|compact| Self::Json(compact.into()))
+        Json::parse(text).map(Self::Json)
     }
 
     /// Bytes of the payload as stored: what the message limit counts.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::Json(text) => text.len(),
+            Self::Json(json) => json.as_str().len(),
             Self::Binary(bytes) => bytes.len(),
         }
     }
@@ -62,6 +62,7 @@ impl Payload {
 /// # Ok::<(), tricast_core::message::DraftError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use]
 pub struct Draft {
     /// What it carries.
@@ -253,9 +254,9 @@ impl Fields<'_> {
         put(out, br#"","seq":"#);
         put_number(out, self.seq.get());
         match self.payload {
-            Some(Payload::Json(text)) => {
+            Some(Payload::Json(json)) => {
                 put(out, br#","data":"#);
-                put(out, text.as_bytes());
+                put(out, json.as_str().as_bytes());
             }
             Some(Payload::Binary(bytes)) => {
                 put(out, b",");
@@ -288,7 +289,7 @@ impl Fields<'_> {
         }
         put(out, b"\ndata: ");
         match self.payload {
-            Some(Payload::Json(text)) => put(out, text.as_bytes()),
+            Some(Payload::Json(json)) => put(out, json.as_str().as_bytes()),
             Some(Payload::Binary(bytes)) => {
                 put(out, b"{");
                 put_data64(out, bytes);

@@ -18,6 +18,11 @@ use crate::wake::Sweeper;
 /// Channels alive on a node unless configured.
 const CHANNELS: usize = 1_000_000;
 
+/// The largest settings that are taken. "No limit" is none of them: a parser needs one.
+const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+const MOST_CHANNELS_PER_CONNECTION: usize = 65_536;
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often old messages and unused channels are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
@@ -85,8 +90,8 @@ impl Builder {
         self
     }
 
-    /// Sets how many channels this node keeps; publishing to or reading one more is refused as `unavailable`.
-    /// Default: 1,000,000.
+    /// Sets how many channels this node keeps. For one more, those that are idle longest and that nobody reads are
+    /// forgotten; where all are read it is refused as `unavailable`. Default: 1,000,000.
     pub fn channels(mut self, channels: usize) -> Self {
         self.channels = channels;
         self
@@ -106,7 +111,8 @@ impl Builder {
 
     /// Sets how long a WebSocket's reader may take no byte before it is closed. Default: 10 s.
     ///
-    /// SSE streams and polls are written by the server that runs the router: see [`crate::serve`].
+    /// SSE streams and polls are written by the server that runs the router: see [`crate::Serve::write_timeout`], which
+    /// holds for WebSockets too, so that the shorter of the two counts.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.config.write_timeout = timeout;
         self
@@ -136,7 +142,7 @@ impl Builder {
     /// Checks everything and starts. Must be called in a Tokio runtime.
     ///
     /// # Errors
-    /// A pattern or a rule cannot work, a setting is zero, or the system has no randomness.
+    /// A pattern or a rule cannot work, a setting is zero or too large, or the system has no randomness.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -149,7 +155,7 @@ impl Builder {
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
         let feeds = Arc::new(Feeds::new(self.channels, &*entropy, Sweeper::start()));
-        let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), Arc::clone(&entropy)));
+        let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let hub = Arc::new(Hub::new(self.config, rules, feeds, backplane, clock, entropy));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
@@ -182,9 +188,18 @@ fn check_config(config: &Config) -> Result<(), BuildError> {
         ("heartbeat_sse", config.heartbeat_sse.is_zero()),
         ("write_timeout", config.write_timeout.is_zero()),
     ];
-    match zeros.iter().find(|(_, zero)| *zero) {
-        Some((name, _)) => Err(BuildError::Zero(name)),
-        None => Ok(()),
+    let too_large = [
+        ("message_bytes", config.message_bytes > MOST_MESSAGE_BYTES),
+        ("channels_per_connection", config.channels_per_connection > MOST_CHANNELS_PER_CONNECTION),
+        ("heartbeat_ws", config.heartbeat_ws > LONGEST),
+        ("heartbeat_sse", config.heartbeat_sse > LONGEST),
+        ("write_timeout", config.write_timeout > LONGEST),
+    ];
+    let culprit = |checks: &[(&'static str, bool)]| checks.iter().find(|(_, bad)| *bad).map(|(name, _)| *name);
+    match (culprit(&zeros), culprit(&too_large)) {
+        (Some(name), _) => Err(BuildError::Zero(name)),
+        (None, Some(name)) => Err(BuildError::TooLarge(name)),
+        (None, None) => Ok(()),
     }
 }
 
@@ -207,6 +222,9 @@ pub enum BuildError {
     /// A setting is zero that must not be.
     #[error("{0} must not be zero")]
     Zero(&'static str),
+    /// A setting is larger than anything sensible: 16 MiB of message, 65,536 channels, a day.
+    #[error("{0} is too large")]
+    TooLarge(&'static str),
     /// The system has no randomness to give.
     #[error("the system's random generator does not work")]
     Entropy(#[source] getrandom::Error),
@@ -231,5 +249,8 @@ mod tests {
         assert_eq!(bad_rule, "the rule for \"a\" cannot work: keep is zero, so nothing could ever be read");
         let zero = error(builder().heartbeat_sse(Duration::ZERO)).await;
         assert_eq!(zero, "heartbeat_sse must not be zero");
+        let large = error(builder().message_bytes(usize::MAX)).await;
+        assert_eq!(large, "message_bytes is too large");
+        assert_eq!(error(builder().heartbeat_ws(Duration::MAX)).await, "heartbeat_ws is too large");
     }
 }

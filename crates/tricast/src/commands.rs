@@ -59,10 +59,7 @@ impl<'a> Executor<'a> {
             Command::Publish(publish) => answers.push(self.publish(publish).await),
             Command::Ping { reference } => answers.push(Event::Pong { reference }),
             Command::Pong { .. } => {}
-            Command::Subscribe { channels, reference } => match &mut self.bringer {
-                Bringer::Socket { session, .. } => subscribe(session, &channels, reference.as_ref(), answers).await,
-                Bringer::Send => answers.push(not_served(name, " on send", reference)),
-            },
+            Command::Subscribe { channels, reference } => self.subscribe(&channels, reference, answers).await,
             Command::Unsubscribe { channel, reference } => match &mut self.bringer {
                 Bringer::Socket { session, .. } => {
                     session.unsubscribe(&channel);
@@ -89,32 +86,58 @@ impl<'a> Executor<'a> {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
             return error(reference, channel, *code, message);
         }
-        // Every kind of channel that exists is a stream.
-        if let Some(field) = publish.state_field() {
-            let message = format!("{field} is for state channels, {channel} is a stream");
-            return error(reference, channel, Code::BadRequest, message);
-        }
-        let Some(draft) = publish.into_draft() else {
-            return error(reference, channel, Code::BadRequest, "data is missing".to_owned());
-        };
-        match self.hub.publish(self.who, &channel, &draft).await {
+        match self.append(publish).await {
             Ok(Appended { position, duplicate }) => {
                 Event::Published(Published { reference, channel, position, duplicate })
             }
-            Err(problem) => {
-                let code = problem.code();
+            Err(Failed { code, message }) => {
                 if code.may_retry() {
                     self.stopped.insert(channel.clone(), code);
                 }
-                error(reference, channel, code, explain(&problem))
+                error(reference, channel, code, message)
             }
         }
     }
+
+    async fn append(&self, publish: Publish) -> Result<Appended, Failed> {
+        let bad = |message| Failed { code: Code::BadRequest, message };
+        let channel = publish.channel.clone();
+        self.hub.allow_publish(self.who, &channel)?;
+        // Every kind of channel that exists is a stream.
+        if let Some(field) = publish.state_field() {
+            return Err(bad(format!("{field} is for state channels, {channel} is a stream")));
+        }
+        let draft = publish.into_draft().ok_or_else(|| bad("data is missing".to_owned()))?;
+        Ok(self.hub.publish(self.who, &channel, draft).await?)
+    }
+
+    /// Subscribes to what there may be room for; a longer list is refused whole, before anything is done for it.
+    async fn subscribe(&mut self, channels: &[SubscribeTo], reference: Option<Ref>, answers: &mut Vec<Event>) {
+        let Bringer::Socket { session, .. } = &mut self.bringer else {
+            answers.push(not_served("subscribe", " on send", reference));
+            return;
+        };
+        let most = self.hub.config.channels_per_connection;
+        if channels.len() > most {
+            let message = format!("channels has more than the {most} that a connection may have");
+            answers.push(Event::Error(ErrorEvent { reference, ..ErrorEvent::new(Code::TooManyChannels, message) }));
+            return;
+        }
+        let outcomes = session.subscribe(channels, None, reference.as_ref()).await;
+        answers.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, reference.as_ref())));
+    }
 }
 
-async fn subscribe(session: &mut Session, channels: &[SubscribeTo], reference: Option<&Ref>, answers: &mut Vec<Event>) {
-    let outcomes = session.subscribe(channels, None, reference).await;
-    answers.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, reference)));
+/// Why a publish came to nothing, as the wire tells it.
+struct Failed {
+    code: Code,
+    message: String,
+}
+
+impl From<PublishError> for Failed {
+    fn from(problem: PublishError) -> Self {
+        Self { code: problem.code(), message: explain(&problem) }
+    }
 }
 
 /// The events that tell what became of a channel on a WebSocket.

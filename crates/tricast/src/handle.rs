@@ -122,7 +122,7 @@ impl Channel {
     /// # Cancel safety
     /// As [`Tricast::publish`].
     pub async fn publish(&self, draft: Draft) -> Result<Appended, PublishError> {
-        self.hub.publish(&Identity::Server, &self.name, &draft).await
+        self.hub.publish(&Identity::Server, &self.name, draft).await
     }
 
     /// Reads the channel as a [`Stream`](futures_util::Stream) of messages and gaps, for ever.

@@ -19,7 +19,7 @@
 //!         .await?;
 //!     let app = Router::new().nest("/rt", tricast.router());
 //!     let listener = tricast::bind("127.0.0.1:8000").await?;
-//!     tricast::serve(listener, app).await?;
+//!     tricast::serve(listener, app).drains(&tricast).shutdown(tricast::shutdown_signal()).await?;
 //!     Ok(())
 //! }
 //! ```

@@ -66,7 +66,7 @@ impl ReadMessage {
     /// The payload is binary, or is not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match &self.message.payload {
-            Payload::Json(text) => serde_json::from_str(text),
+            Payload::Json(json) => serde_json::from_str(json.as_str()),
             Payload::Binary(_) => Err(serde::de::Error::custom("the payload is binary, not JSON")),
         }
     }
@@ -99,7 +99,7 @@ impl Reader {
         Ok(Self { position: begun.position, items })
     }
 
-    /// Where it stands: after the last item it yielded.
+    /// Where it stands: what it yields next comes after this. At first, where it was opened.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position

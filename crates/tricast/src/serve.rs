@@ -39,6 +39,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use self::write_deadline::WriteDeadline;
+use crate::handle::Tricast;
 
 mod signal;
 mod write_deadline;
@@ -68,9 +69,11 @@ pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
 ///
 /// # Examples
 /// ```no_run
-/// # async fn run(app: axum::Router) -> std::io::Result<()> {
+/// # async fn run(tricast: tricast::Tricast) -> std::io::Result<()> {
+/// let app = axum::Router::new().nest("/rt", tricast.router());
 /// let listener = tricast::bind("127.0.0.1:8000").await?;
 /// tricast::serve(listener, app)
+///     .drains(&tricast)
 ///     .shutdown(tricast::shutdown_signal())
 ///     .await
 /// # }
@@ -122,6 +125,14 @@ impl Serve {
     pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signal = Box::pin(signal);
         self
+    }
+
+    /// Drains this node when told to stop: every connection is told when to come back, and then ended.
+    ///
+    /// Of several nodes, and for anything else that is to be ended, see [`Serve::draining`].
+    pub fn drains(self, tricast: &Tricast) -> Self {
+        let tricast = tricast.clone();
+        self.draining(move |within| async move { tricast.drain(within).await })
     }
 
     /// Sets what to do while draining: called with the drain timeout once nothing is accepted any more, and awaited,

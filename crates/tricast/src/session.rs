@@ -9,6 +9,7 @@
 //! [`Session::take`] returns. A reader is on its channel's list before it asks where the log stands, so what is
 //! appended meanwhile is seen by the first `take`, once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tricast_core::access::Identity;
@@ -85,8 +86,9 @@ impl Session {
     ) -> Vec<Outcome> {
         let mut entries = Vec::with_capacity(wanted.len());
         let mut room = self.hub.config.channels_per_connection.saturating_sub(self.subscriptions.len());
-        for (nth, one) in wanted.iter().enumerate() {
-            let twice = wanted[..nth].iter().any(|earlier| earlier.name == one.name);
+        let mut asked = HashSet::with_capacity(wanted.len());
+        for one in wanted {
+            let twice = !asked.insert(&one.name);
             let entry = self.enter(&one.name, room, twice).await;
             room -= usize::from(matches!(entry, Entry::New(..)));
             entries.push(entry);
@@ -276,12 +278,12 @@ fn default_start(kind: Kind) -> Start {
 struct Subscription {
     hub: Arc<Hub>,
     feed: Arc<Feed>,
-    place: usize,
+    place: u64,
     position: Position,
 }
 
 impl Subscription {
-    fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: usize) -> Self {
+    fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: u64) -> Self {
         let position = feed.with_log(|log| log.head().position());
         Self { hub, feed, place, position }
     }

@@ -6,14 +6,14 @@
 //! this place one day: same list, same sweep, only what is done to each reader differs.
 //!
 //! # Why a sweep misses nobody
-//! The list is a slab: a reader keeps its place for as long as it stays, and a place is never moved. A sweep goes
-//! through the places in order, so who stays is rung; who leaves needs no ring; who joins meanwhile registered before
-//! reading the log, so it has seen what this sweep is about.
+//! Readers are kept in the order in which they joined, under numbers that are never used again. A sweep goes through
+//! the numbers in order, so who stays is rung; who leaves needs no ring; who joins meanwhile comes last, and registered
+//! before reading the log, so it has seen what this sweep is about.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use slab::Slab;
 use tokio::sync::mpsc;
 use tricast_core::wake::Bell;
 
@@ -26,49 +26,62 @@ const CHUNK: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     /// Guards the list only; nobody is woken under it.
-    bells: Mutex<Slab<Arc<Bell>>>,
+    list: Mutex<List>,
     /// Set while the channel waits for a sweep, so that it waits once.
     queued: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct List {
+    bells: BTreeMap<u64, Arc<Bell>>,
+    next: u64,
+}
+
 impl Readers {
     /// Adds a reader; it must read the log after this. Returns its place.
-    pub(crate) fn join(&self, bell: Arc<Bell>) -> usize {
-        self.lock().insert(bell)
+    pub(crate) fn join(&self, bell: Arc<Bell>) -> u64 {
+        let mut list = self.lock();
+        let place = list.next;
+        list.next += 1;
+        list.bells.insert(place, bell);
+        place
     }
 
     /// Removes the reader at a place; returns how many are left.
-    pub(crate) fn leave(&self, place: usize) -> usize {
-        let mut bells = self.lock();
-        bells.try_remove(place);
-        if bells.is_empty() {
-            // A slab never shrinks by itself.
-            *bells = Slab::new();
-        }
-        bells.len()
+    pub(crate) fn leave(&self, place: u64) -> usize {
+        let mut list = self.lock();
+        list.bells.remove(&place);
+        list.bells.len()
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().bells.len()
     }
 
-    /// Rings the readers of one chunk of places; returns where the next chunk begins.
-    fn ring_chunk(&self, begin: usize) -> Option<usize> {
-        let (chunk, next) = {
-            let bells = self.lock();
-            let end = bells.capacity().min(begin + CHUNK);
-            let chunk: Vec<_> = (begin..end).filter_map(|place| bells.get(place).cloned()).collect();
-            (chunk, (end < bells.capacity()).then_some(end))
-        };
-        for bell in chunk {
+    /// Rings one chunk of readers; returns where the next begins, if this one was full.
+    fn ring_chunk(&self, begin: u64) -> Option<u64> {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut last = begin;
+        for (place, bell) in self.lock().bells.range(begin..).take(CHUNK) {
+            chunk.push(Arc::clone(bell));
+            last = *place;
+        }
+        for bell in &chunk {
             bell.ring();
         }
-        next
+        (chunk.len() == CHUNK).then_some(last + 1)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Slab<Arc<Bell>>> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ring_all(&self) {
+        let mut next = Some(0);
+        while let Some(begin) = next {
+            next = self.ring_chunk(begin);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,11 +98,12 @@ impl Sweeper {
         let (queue, mut feeds) = mpsc::unbounded_channel::<Arc<Feed>>();
         tokio::spawn(async move {
             while let Some(feed) = feeds.recv().await {
-                // Before the first ring: what is published from here on asks for another sweep.
+                // Before the first ring: what is published from here on asks for another sweep. Taking the list's lock
+                // after it orders this store against whoever publishes meanwhile.
                 feed.readers().queued.store(false, Ordering::Release);
-                let mut place = Some(0);
-                while let Some(begin) = place {
-                    place = feed.readers().ring_chunk(begin);
+                let mut next = Some(0);
+                while let Some(begin) = next {
+                    next = feed.readers().ring_chunk(begin);
                     tokio::task::yield_now().await;
                 }
             }
@@ -102,15 +116,15 @@ impl Sweeper {
         let readers = feed.readers();
         match readers.len() {
             0 => {}
-            1..=CHUNK => {
-                let mut place = Some(0);
-                while let Some(begin) = place {
-                    place = readers.ring_chunk(begin);
+            1..=CHUNK => readers.ring_all(),
+            _ if readers.queued.swap(true, Ordering::AcqRel) => {}
+            _ => {
+                // The task is gone if the runtime that built this node is.
+                if self.queue.send(Arc::clone(feed)).is_err() {
+                    readers.queued.store(false, Ordering::Release);
+                    readers.ring_all();
                 }
             }
-            _ if readers.queued.swap(true, Ordering::AcqRel) => {}
-            // The task outlives every handle, so there is somebody to receive.
-            _ => drop(self.queue.send(Arc::clone(feed))),
         }
     }
 }
@@ -129,7 +143,7 @@ mod tests {
         Arc::new(Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log))
     }
 
-    fn join(feed: &Feed, count: usize) -> Vec<(usize, Arc<Bell>)> {
+    fn join(feed: &Feed, count: usize) -> Vec<(u64, Arc<Bell>)> {
         let bells = std::iter::repeat_with(Arc::<Bell>::default).take(count);
         bells.map(|bell| (feed.readers().join(Arc::clone(&bell)), bell)).collect()
     }
@@ -181,6 +195,19 @@ mod tests {
         sweeper.tell(&feed);
         for (_, bell) in &readers[..1] {
             bell.rung().await;
+        }
+    }
+
+    #[test]
+    fn readers_are_rung_when_the_sweeping_task_is_gone() {
+        let feed = feed();
+        let readers = join(&feed, 2 * CHUNK);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let sweeper = runtime.block_on(async { Sweeper::start() });
+        drop(runtime);
+        for _ in 0..2 {
+            sweeper.tell(&feed);
+            assert!(readers.iter().all(|(_, bell)| heard(bell)));
         }
     }
 }

@@ -49,10 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "listening on http://{listen}")?;
     out.flush()?;
 
-    tricast::serve(listener, app)
-        .shutdown(asked_to_stop)
-        .draining(move |limit| async move { tricast.drain(limit).await })
-        .await?;
+    tricast::serve(listener, app).shutdown(asked_to_stop).drains(&tricast).await?;
     Ok(())
 }
 

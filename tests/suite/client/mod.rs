@@ -189,12 +189,17 @@ impl Reader {
         event
     }
 
+    /// Whether it may leave here and its cursor says where: a poller has to take its whole answer first.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !matches!(self.stream, Stream::Poll(_)) || self.events.is_empty()
+    }
+
     /// What to resume with: what the transport told, or for those that tell nothing, what a client keeps.
     pub(crate) fn cursor(&self) -> String {
         match &self.stream {
             Stream::Sse(sse) if sse.has_ids() => sse.last_id().expect("a stream by GET begins with an id").to_owned(),
             Stream::Poll(poll) => {
-                assert!(self.events.is_empty(), "the cursor of an answer stands behind all its events");
+                assert!(self.is_at_rest(), "the cursor of an answer stands behind all its events");
                 poll.cursor().expect("the first poll was answered").to_owned()
             }
             Stream::Ws(_) | Stream::Sse(_) => {

@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
 
     pub(super) fn payload(mut self, payload: &Payload) -> Self {
         match payload {
-            Payload::Json(text) => self.raw("data", &**text),
+            Payload::Json(json) => self.raw("data", json.as_str()),
             Payload::Binary(bytes) => {
                 // base64 has nothing that JSON would escape.
                 let encoded = BASE64.encode(bytes);

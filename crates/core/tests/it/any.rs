@@ -86,10 +86,7 @@ pub(crate) fn json() -> impl Strategy<Value = Json> {
 }
 
 pub(crate) fn payload() -> impl Strategy<Value = Payload> {
-    prop_oneof![
-        json().prop_map(|json| Payload::Json(json.as_str().into())),
-        any::<Vec<u8>>().prop_map(|bytes| Payload::Binary(bytes.into())),
-    ]
+    prop_oneof![json().prop_map(Payload::Json), any::<Vec<u8>>().prop_map(|bytes| Payload::Binary(bytes.into())),]
 }
 
 pub(crate) fn event_name() -> impl Strategy<Value = Box<str>> {

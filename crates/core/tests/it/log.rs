@@ -88,7 +88,7 @@ proptest! {
                     let who = if server { Identity::Server } else { Identity::Anonymous };
                     let draft = Draft::binary(vec![0; bytes]);
                     let draft = match id { Some(id) => draft.id(id.to_string()), None => draft };
-                    let appended = log.append(&draft, &who.scope(), Stamp { now_ms: now, tag: 0 }).unwrap();
+                    let appended = log.append(draft, &who.scope(), Stamp { now_ms: now, tag: 0 }).unwrap();
                     let known = id.and_then(|id| naive.known(server, id, now));
                     prop_assert_eq!(appended.duplicate, known.is_some());
                     let seq = known.unwrap_or_else(|| {

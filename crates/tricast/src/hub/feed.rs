@@ -87,10 +87,15 @@ impl Feed {
     }
 
     /// Takes a reader off the list. When the last one leaves, the bytes that they shared are given back.
-    pub(crate) fn leave(&self, place: usize) {
+    pub(crate) fn leave(&self, place: u64) {
         if self.readers.leave(place) == 0 {
-            *self.encoded.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+            self.forget_encoded();
         }
+    }
+
+    /// Gives back the bytes that readers shared: whoever comes next encodes them again.
+    pub(crate) fn forget_encoded(&self) {
+        *self.encoded.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
     }
 
     /// Whether there may be something after this seq.
@@ -134,7 +139,9 @@ impl Feed {
         found(messages, |messages| {
             let to = messages.last().map_or(after.seq, |message| message.seq);
             let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
-            *slot = Some(Encoded { after: after.seq, to, bytes: bytes.clone() });
+            // Nobody else is there to share them with.
+            let alone = self.readers.len() <= 1;
+            *slot = (!alone).then(|| Encoded { after: after.seq, to, bytes: bytes.clone() });
             (bytes.len(), Content::Encoded(bytes))
         })
     }
@@ -191,7 +198,7 @@ mod tests {
         for _ in 0..count {
             let draft = Draft::json("x").unwrap();
             let stamp = Stamp { now_ms: 0, tag: 0 };
-            feed.with_log(|log| log.append(&draft, &Identity::Server.scope(), stamp)).unwrap();
+            feed.with_log(|log| log.append(draft, &Identity::Server.scope(), stamp)).unwrap();
         }
     }
 
@@ -214,6 +221,7 @@ mod tests {
     #[test]
     fn readers_at_one_place_share_the_very_bytes_until_the_log_grows() {
         let feed = feed(Rule::stream());
+        let _places = [feed.readers().join(Arc::default()), feed.readers().join(Arc::default())];
         append(&feed, 2);
         let first = bytes(read(&feed, 0, Some(Encoding::WebSocket)));
         let second = bytes(read(&feed, 0, Some(Encoding::WebSocket)));
@@ -234,6 +242,7 @@ mod tests {
     fn a_cached_batch_is_not_served_once_its_beginning_is_forgotten() {
         let retention = Retention { keep: 2, ..Retention::default() };
         let feed = feed(Rule::stream().keep(retention.keep));
+        let _places = [feed.readers().join(Arc::default()), feed.readers().join(Arc::default())];
         append(&feed, 2);
         let cached = read(&feed, 0, Some(Encoding::Json));
         assert_eq!(cached.unwrap().count, 2);
@@ -241,6 +250,14 @@ mod tests {
         let after = Position::new(Epoch::from_bits(1), Seq::ZERO);
         assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Gap));
         assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Gap));
+    }
+
+    #[test]
+    fn a_reader_alone_leaves_no_bytes_behind() {
+        let feed = feed(Rule::stream());
+        append(&feed, 1);
+        let _place = feed.readers().join(Arc::default());
+        assert!(bytes(read(&feed, 0, Some(Encoding::Json))).is_unique());
     }
 
     #[test]

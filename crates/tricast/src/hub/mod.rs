@@ -16,7 +16,7 @@ use tricast_core::access::Identity;
 use tricast_core::backplane::{Backplane, BackplaneError};
 use tricast_core::channel::{ChannelName, NameError, Pattern, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
-use tricast_core::limits::COMMANDS_PER_BATCH;
+use tricast_core::limits::{COMMAND_OVERHEAD_BYTES, COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
 use tricast_core::log::Appended;
 use tricast_core::message::{Draft, DraftError};
 use tricast_core::protocol::event::{Bye, Limits, Welcome};
@@ -35,6 +35,18 @@ pub(crate) struct Config {
     pub(crate) write_timeout: Duration,
     /// Requests must name this machine or this address in `Host`.
     pub(crate) local_only: Option<SocketAddr>,
+}
+
+impl Config {
+    /// The longest WebSocket message: beyond the largest payload, however it was written, and its command.
+    pub(crate) fn socket_message_bytes(&self) -> usize {
+        2 * self.message_bytes + COMMAND_OVERHEAD_BYTES
+    }
+
+    /// The longest body of `send`: a full array of the largest payloads.
+    pub(crate) fn send_body_bytes(&self) -> usize {
+        COMMANDS_PER_BATCH * (self.message_bytes + SEND_OVERHEAD_BYTES)
+    }
 }
 
 pub(crate) struct Hub {
@@ -98,14 +110,19 @@ impl Hub {
         &self,
         who: &Identity,
         name: &ChannelName,
-        draft: &Draft,
+        draft: Draft,
     ) -> Result<Appended, PublishError> {
-        let topic = self.allow(who, Action::Publish, name).map_err(|code| match code {
-            Code::Forbidden => PublishError::Forbidden(name.clone()),
-            _ => PublishError::UnknownChannel(name.clone()),
-        })?;
+        let topic = self.allow_publish(who, name)?;
         draft.check(self.config.message_bytes)?;
         Ok(self.backplane.append(&topic, draft, &who.scope()).await?)
+    }
+
+    /// The channel to publish to, if `who` may.
+    pub(crate) fn allow_publish(&self, who: &Identity, name: &ChannelName) -> Result<Topic, PublishError> {
+        self.allow(who, Action::Publish, name).map_err(|code| match code {
+            Code::Forbidden => PublishError::Forbidden(name.clone()),
+            _ => PublishError::UnknownChannel(name.clone()),
+        })
     }
 
     /// The first event of a connection, told to this client.

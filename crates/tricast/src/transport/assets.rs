@@ -12,6 +12,8 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use super::preflight;
 use super::refusal::Refusal;
 
+const METHODS: &str = "GET, OPTIONS";
+
 const CLIENT: &str = include_str!("../../assets/client.js");
 
 /// Changes with the bytes, so that a deployed page's next load has the client of its server.
@@ -25,9 +27,9 @@ static CLIENT_ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
 /// Answers `GET client.js`.
 pub(crate) async fn client(request: Request) -> Response {
     match *request.method() {
-        Method::OPTIONS => return preflight(),
+        Method::OPTIONS => return preflight(METHODS),
         Method::GET => {}
-        _ => return Refusal::method("GET, OPTIONS").response(),
+        _ => return Refusal::method(METHODS).response(),
     }
     let known = request.headers().get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &CLIENT_ETAG));
     let mut response = Response::new(if known { "" } else { CLIENT }.into());

@@ -20,10 +20,10 @@ use axum::response::Response;
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 
-/// Answers `OPTIONS`: no other origin is allowed, so there is nothing to grant.
-fn preflight() -> Response {
+/// Answers `OPTIONS`: no other origin is allowed, so there is nothing to grant but the methods.
+fn preflight(allow: &'static str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, OPTIONS"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }

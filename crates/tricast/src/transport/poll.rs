@@ -4,7 +4,6 @@
 //! that is lost is asked for again and nothing is missed (protocol, section 6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -26,7 +25,7 @@ use crate::session::{Delivery, Outcome, Session, Taken};
 /// Answers `GET poll` and `POST poll`.
 pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     if request.method() == Method::OPTIONS {
-        return preflight();
+        return preflight(query::METHODS);
     }
     let accepted = Instant::now();
     let who = Identity::default();
@@ -50,7 +49,7 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
     for outcome in session.subscribe(&query.channels, query.cursor.as_ref(), None).await {
         events.begin(outcome)?;
     }
-    let deadline = accepted + query.wait.max(Duration::ZERO);
+    let deadline = accepted + query.wait;
     loop {
         events.take(session.take(Limit::default()).await);
         if !events.is_empty() {

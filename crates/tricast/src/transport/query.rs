@@ -1,10 +1,13 @@
 //! The one subscribe query, read from a request: by GET in its URL, by POST in its body.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use tokio::time::timeout;
 use tricast_core::access::Identity;
 use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery};
 
@@ -15,11 +18,14 @@ use crate::hub::{Action, Hub};
 /// in the cursor, and what its presence member shows.
 const BODY_BYTES_PER_CHANNEL: usize = 2 * 1024;
 
+/// How long a body may take to arrive; a slower one is answered by 408.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The header that an `EventSource` brings its last id in.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What `sse` and `poll` answer to.
-const METHODS: &str = "GET, POST, OPTIONS";
+pub(crate) const METHODS: &str = "GET, POST, OPTIONS";
 
 /// Which endpoint reads the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +104,12 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Reads a body of at most `most` bytes as text.
 pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
-    let collected = Limited::new(body, most).collect().await.map_err(|error| {
+    let collected = timeout(BODY_TIMEOUT, Limited::new(body, most).collect()).await;
+    let collected = collected.map_err(|_| {
+        let message = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+        Refusal::new(Code::Timeout, message)
+    })?;
+    let collected = collected.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             Refusal::new(Code::TooLarge, format!("the body has more than {most} bytes"))
         } else {

@@ -6,7 +6,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
 use tricast_core::access::Identity;
-use tricast_core::limits::{COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
 use tricast_core::protocol::{Event, command};
 
 use super::origin::check_origin;
@@ -16,10 +15,12 @@ use super::refusal::{Refusal, json_response};
 use crate::commands::{Bringer, Executor};
 use crate::hub::Hub;
 
+const METHODS: &str = "POST, OPTIONS";
+
 /// Answers `POST send`.
 pub(crate) async fn send(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     if request.method() == Method::OPTIONS {
-        return preflight();
+        return preflight(METHODS);
     }
     match execute(&hub, request).await {
         Ok(response) => response,
@@ -29,12 +30,11 @@ pub(crate) async fn send(State(hub): State<Arc<Hub>>, request: Request) -> Respo
 
 async fn execute(hub: &Hub, request: Request) -> Result<Response, Refusal> {
     if request.method() != Method::POST {
-        return Err(Refusal::method("POST, OPTIONS"));
+        return Err(Refusal::method(METHODS));
     }
     check_origin(request.headers(), request.uri())?;
     check_json(request.headers())?;
-    let most = COMMANDS_PER_BATCH * (hub.config.message_bytes + SEND_OVERHEAD_BYTES);
-    let body = text(request.into_body(), most).await?;
+    let body = text(request.into_body(), hub.config.send_body_bytes()).await?;
     let batch = command::parse(&body).map_err(|error| Refusal::of(error.into()))?;
     let single = batch.single;
     let answers = Executor::new(hub, &Identity::default(), Bringer::Send).run(batch).await;

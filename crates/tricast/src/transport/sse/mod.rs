@@ -26,7 +26,7 @@ use stream::{EventStream, Mode};
 /// Answers `GET sse` and `POST sse`.
 pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     if request.method() == Method::OPTIONS {
-        return preflight();
+        return preflight(query::METHODS);
     }
     let posted = request.method() == Method::POST;
     let who = Identity::default();
@@ -145,6 +145,10 @@ impl SseResponse {
                 return Err(Refusal::new(Code::BadRequest, format!("the channel {name} stands twice")));
             }
             channels.push(SubscribeTo { start: self.start, ..SubscribeTo::new(name) });
+        }
+        let most = self.hub.config.channels_per_connection;
+        if channels.len() > most {
+            return Err(Refusal::new(Code::TooManyChannels, format!("more than {most} channels")));
         }
         if channels.is_empty() {
             return Err(Refusal::new(Code::BadRequest, "channel is missing"));

@@ -145,6 +145,13 @@ impl EventStream {
         let heartbeat = tokio::time::sleep(self.hub.config.heartbeat_sse);
         tokio::pin!(heartbeat);
         loop {
+            // First, so that a reader who is always behind is told as well.
+            if let Some(draining) = self.hub.draining() {
+                self.stage = Stage::Ended;
+                let bye = self.hub.farewell(draining);
+                let after = bye.after.unwrap_or_default();
+                return self.farewell(bye, after);
+            }
             let taken = self.session.take(Limit::default()).await;
             if taken.more {
                 self.session.ring();
@@ -155,13 +162,7 @@ impl EventStream {
             tokio::select! {
                 () = self.session.rung() => {}
                 () = &mut heartbeat => return Bytes::from_static(b":\n\n"),
-                _ = self.drain.changed() => {
-                    self.stage = Stage::Ended;
-                    let spread = self.hub.draining().unwrap_or(Draining { spread: Duration::ZERO });
-                    let bye = self.hub.farewell(spread);
-                    let after = bye.after.unwrap_or_default();
-                    return self.farewell(bye, after);
-                }
+                _ = self.drain.changed() => {}
             }
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod echo;
 pub(crate) mod handshake;
 pub(crate) mod socket;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tricast_core::access::Identity;
 use tricast_core::frame::put_text_header;
-use tricast_core::limits::COMMAND_OVERHEAD_BYTES;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::protocol::event::{Bye, ErrorEvent};
@@ -43,7 +43,7 @@ const FRAMES_PER_VISIT: usize = 16;
 /// Answers an upgrade. Only what is malformed, and a foreign origin, is refused here: a browser cannot see why.
 pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Response {
     if request.method() == Method::OPTIONS {
-        return preflight();
+        return preflight("GET, OPTIONS");
     }
     let accepted = match handshake::accept(&mut request) {
         Ok(accepted) => accepted,
@@ -116,8 +116,7 @@ impl Connection {
         query: &Result<SubscribeQuery, QueryError>,
     ) -> Self {
         let config = &hub.config;
-        let limits =
-            Limits { message: 2 * config.message_bytes + COMMAND_OVERHEAD_BYTES, write_timeout: config.write_timeout };
+        let limits = Limits { message: config.socket_message_bytes(), write_timeout: config.write_timeout };
         let chosen = query.as_ref().ok().and_then(|query| query.client.clone());
         let who = Identity::default();
         Self {
@@ -139,11 +138,14 @@ impl Connection {
         let timer = sleep_until(self.beat.next(&self.socket));
         tokio::pin!(timer);
         loop {
+            // In this order: what has arrived is read before its sender is judged silent, and a bell that never stops
+            // ringing keeps nobody from being pinged. Whatever was received, the bell is answered along with it.
             let next = tokio::select! {
-                received = self.socket.receive() => Next::Received(received),
-                () = self.session.rung() => Next::Rung,
-                () = &mut timer => Next::Beat,
+                biased;
                 _ = self.drain.changed() => Next::Draining,
+                received = self.socket.receive() => Next::Received(received),
+                () = &mut timer => Next::Beat,
+                () = self.session.rung() => Next::Rung,
             };
             let events = match next {
                 Next::Rung => Vec::new(),
@@ -172,9 +174,11 @@ impl Connection {
     /// Says why, as far as somebody still listens.
     async fn end(mut self, over: Over) {
         match over {
+            // A pong that nobody takes runs into the server's write deadline while receiving.
+            Over::Ended(End::Lost(error)) if error.kind() == ErrorKind::TimedOut => self.slow(),
             Over::Ended(End::Lost(error)) => tracing::debug!(%error, "a WebSocket is gone"),
             Over::Ended(end) => self.socket.finish(end).await,
-            Over::Unwritable(WriteError::Slow) => tracing::info!(client = self.client.as_str(), "slow_reader"),
+            Over::Unwritable(WriteError::Slow) => self.slow(),
             Over::Unwritable(error) => tracing::debug!(%error, "a WebSocket is gone"),
             Over::Bye(bye) => {
                 let (close, reason) = (bye.code.close(), bye.code.as_str());
@@ -185,6 +189,10 @@ impl Connection {
                 }
             }
         }
+    }
+
+    fn slow(&self) {
+        tracing::info!(client = self.client.as_str(), "slow_reader");
     }
 
     fn farewell(&self) -> Over {
@@ -228,7 +236,10 @@ impl Connection {
                 None => None,
                 Some(Ok(received)) => Some(received),
                 Some(Err(end)) => {
-                    self.pump(&answers).await?;
+                    // Too late for a write of its own: the peer's Close has been read, and ends what may be written.
+                    let mut chunks = Chunks::default();
+                    answers.iter().for_each(|event| chunks.put_event(event));
+                    self.socket.last_words(chunks.into_bytes());
                     return Err(Over::Ended(end));
                 }
             };

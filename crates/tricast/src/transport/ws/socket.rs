@@ -208,6 +208,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         })
     }
 
+    /// Sets frames that leave before anything else when the connection is ended: what was still to be said when
+    /// [`receive`](Self::receive) found the end.
+    pub(crate) fn last_words(&mut self, frames: Bytes) {
+        if self.wire.rest.is_empty() {
+            self.wire.rest = frames;
+        }
+    }
+
     /// Sends a Close frame and ends the connection.
     ///
     /// Once the peer has sent its own Close, that one's code is echoed in place of `code`. A `reason` beyond the 123
