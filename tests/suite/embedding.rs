@@ -206,6 +206,18 @@ async fn a_rust_reader_that_falls_behind_is_told_of_a_gap() {
     assert_eq!(unknown, Some(ReadError::UnknownChannel("nowhere".parse().unwrap())));
 }
 
+/// A node that keeps as many channels as it may forgets one that nobody reads; who comes back to it is told.
+#[tokio::test]
+async fn a_channel_that_made_room_for_another_is_a_gap_to_its_readers() {
+    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let position = server.publish("chat:a", 1).await;
+    server.publish("chat:b", 1).await;
+    server.publish("chat:a", 2).await;
+    let mut reader = Reader::open(Transport::Ws, &server, &Query::of("chat:a").cursor(&position)).await;
+    assert_eq!(reader.gap().await["reason"], "epoch");
+    assert_eq!(reader.message().await["data"], 2);
+}
+
 /// What has expired is not delivered any more, to a reader that was there in time neither.
 #[tokio::test]
 async fn a_rust_reader_that_comes_late_for_what_expired_is_told_of_a_gap() {

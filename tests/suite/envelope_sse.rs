@@ -117,7 +117,7 @@ async fn each_id_resumes_exactly() {
 /// status would end an `EventSource` for good; by POST the real status. Here a node has no room for a second channel.
 #[tokio::test]
 async fn what_may_be_retried_does_not_end_an_event_source_for_good() {
-    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let (server, _reader) = Server::start_full(Backplane::Memory).await;
     server.publish("chat:a", 1).await;
     let mut raw = Sse::of(Request::get("/rt/sse?channel=chat:b"), server.address).await;
     let block = raw.block().await;

@@ -192,7 +192,7 @@ async fn a_wait_outside_its_range_is_refused() {
 /// Protocol, 7: `unavailable` is 503 and may be tried again. Here a node has no room for a second channel.
 #[tokio::test]
 async fn what_cannot_be_served_now_says_when_to_try_again() {
-    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let (server, _reader) = Server::start_full(Backplane::Memory).await;
     let position = server.publish("chat:a", 1).await;
     for transport in BOTH {
         // A cursor changes nothing: a client must not take what will be there again as unsubscribed.

@@ -62,7 +62,7 @@ async fn an_array_answers_each_in_order_and_200_whatever_failed() {
 /// array are not tried and answer the same code. Here a node that keeps one channel has no room for a second.
 #[tokio::test]
 async fn after_a_failure_that_may_be_retried_a_channels_later_publishes_are_not_tried() {
-    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let (server, _reader) = Server::start_full(Backplane::Memory).await;
     let commands = json!([publish("chat:a", 1), publish("chat:b", 1), publish("chat:b", 2), publish("chat:a", 2)]);
     let answers = post(&server, commands.to_string()).await.json().await;
     assert_eq!((&answers[0]["type"], &answers[3]["type"]), (&json!("published"), &json!("published")), "{answers}");

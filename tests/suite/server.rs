@@ -85,6 +85,13 @@ impl Server {
         Self { tricast, address, clock, backplane, task }
     }
 
+    /// A node that keeps one channel, `chat:a`, and has no room for a second as long as the reader is held.
+    pub(crate) async fn start_full(backplane: Backplane) -> (Self, tricast::Reader) {
+        let server = Self::start_with(backplane, |builder| builder.channels(1), |serve| serve).await;
+        let reader = server.tricast.channel("chat:a").unwrap().read(tricast::Start::Latest).await.unwrap();
+        (server, reader)
+    }
+
     /// A node whose logs begin anew: what readers meet after the embedded backplane's process was restarted.
     pub(crate) async fn begin_anew(self) -> Self {
         let backplane = self.backplane;

@@ -275,7 +275,7 @@ async fn a_payload_that_is_too_large_is_an_error_and_the_connection_lives() {
 /// Protocol, 3: a subscription that failed is an `error`; the connection lives on.
 #[tokio::test]
 async fn a_channel_that_cannot_be_read_now_is_an_error() {
-    let server = Server::start_with(Backplane::Memory, |builder| builder.channels(1), |serve| serve).await;
+    let (server, _reader) = Server::start_full(Backplane::Memory).await;
     server.publish("chat:a", 1).await;
     let mut ws = open(&server).await;
     let error = ws.ask(json!({"type": "subscribe", "channel": "chat:b", "ref": 1})).await;
@@ -290,11 +290,24 @@ async fn a_connection_has_so_many_channels_and_no_more() {
     let build = |builder: tricast::Builder| builder.channels_per_connection(2);
     let server = Server::start_with(Backplane::Memory, build, |serve| serve).await;
     let mut ws = open(&server).await;
-    let channels = json!([{"name": "chat:a"}, {"name": "chat:b"}, {"name": "chat:c"}]);
-    ws.send(json!({"type": "subscribe", "channels": channels})).await;
-    let told = [ws.next_event().await, ws.next_event().await, ws.next_event().await];
-    assert_eq!(told.each_ref().map(type_of), ["subscribed", "subscribed", "error"]);
-    assert_eq!((&told[2]["code"], &told[2]["channel"]), (&json!("too_many_channels"), &json!("chat:c")));
+    ws.ask(json!({"type": "subscribe", "channel": "chat:a"})).await;
+    ws.send(json!({"type": "subscribe", "channels": [{"name": "chat:b"}, {"name": "chat:c"}]})).await;
+    let told = [ws.next_event().await, ws.next_event().await];
+    assert_eq!(told.each_ref().map(type_of), ["subscribed", "error"]);
+    assert_eq!((&told[1]["code"], &told[1]["channel"]), (&json!("too_many_channels"), &json!("chat:c")));
     ws.ask(json!({"type": "unsubscribe", "channel": "chat:a"})).await;
     assert_eq!(type_of(&ws.ask(json!({"type": "subscribe", "channel": "chat:c"})).await), "subscribed");
+}
+
+/// What no connection could ever have is refused before anything is done for it.
+#[tokio::test]
+async fn a_list_longer_than_a_connection_may_have_is_refused_whole() {
+    let build = |builder: tricast::Builder| builder.channels_per_connection(2);
+    let server = Server::start_with(Backplane::Memory, build, |serve| serve).await;
+    let mut ws = open(&server).await;
+    let channels = json!([{"name": "chat:a"}, {"name": "chat:b"}, {"name": "chat:c"}]);
+    let error = ws.ask(json!({"type": "subscribe", "channels": channels, "ref": 1})).await;
+    assert_eq!((type_of(&error), &error["code"], &error["ref"]), ("error", &json!("too_many_channels"), &json!(1)));
+    server.publish("chat:a", 1).await;
+    ws.assert_silent().await;
 }
