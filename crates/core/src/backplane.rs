@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::access::Scope;
 use crate::channel::{ChannelName, Topic};
-use crate::log::{Appended, Head, Limit};
+use crate::log::{AppendError, Appended, Head, Limit, Page};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
 
@@ -47,7 +47,8 @@ pub trait Backplane: Send + Sync {
     /// Appends a draft, unless this publisher's id of it is known.
     ///
     /// # Errors
-    /// The store does not answer (the outcome may be unknown), or the epoch has no number left.
+    /// The store does not answer (the outcome may be unknown), or the log refuses the draft: the epoch has no number
+    /// left, a state's condition does not hold, or a state is full.
     fn append<'a>(
         &'a self,
         topic: &'a Topic,
@@ -67,6 +68,18 @@ pub trait Backplane: Send + Sync {
         after: Position,
         limit: Limit,
     ) -> BoxFuture<'a, Result<Slice, BackplaneError>>;
+
+    /// The newest retained messages before a seq (exclusive; all of them without one), together with the head of the
+    /// same moment. On a state: its present entries.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn read_back<'a>(
+        &'a self,
+        topic: &'a Topic,
+        before: Option<Seq>,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<(Head, Page), BackplaneError>>;
 
     /// Begins to tell of news on a channel. Resolves when live delivery is active, with the head read after that.
     ///
@@ -148,7 +161,7 @@ pub enum BackplaneError {
         /// Whether an append may have been applied all the same.
         maybe_applied: bool,
     },
-    /// The channel's epoch has no sequence number left.
-    #[error("the channel cannot take another message")]
-    Exhausted(#[from] crate::log::Exhausted),
+    /// The log does not take the message.
+    #[error("the channel does not take the message")]
+    Refused(#[from] AppendError),
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::limits::{
-    CHANNEL_NAME_BYTES, PATTERN_BYTES, STREAM_KEEP, STREAM_KEEP_BYTES, STREAM_TTL_MS, SYSTEM_CHANNEL_NAME_BYTES,
+    CHANNEL_NAME_BYTES, PATTERN_BYTES, STATE_KEEP, STATE_KEEP_BYTES, STREAM_KEEP, STREAM_KEEP_BYTES, STREAM_TTL_MS,
+    SYSTEM_CHANNEL_NAME_BYTES,
 };
 
 /// The name of a channel: 1 to 255 bytes of `[A-Za-z0-9_.:@/-]`. Cheap to clone.
@@ -276,20 +277,29 @@ pub enum PatternProblem {
     Adjacent(String),
 }
 
-/// What a stream keeps; whatever exceeds one of the three bounds is forgotten, oldest first.
+/// What a channel keeps. Of a stream, whatever exceeds one of the three bounds is forgotten, oldest first. Of a state,
+/// what would exceed count or bytes is refused, and a key leaves when its time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Messages.
+    /// Messages, or keys.
     pub keep: u64,
     /// Bytes, as the log accounts for them (payload, names and its own bookkeeping).
     pub keep_bytes: u64,
-    /// Milliseconds since a message was appended.
+    /// Milliseconds since a message was appended; `u64::MAX` is for ever.
     pub ttl_ms: u64,
 }
 
-impl Default for Retention {
-    fn default() -> Self {
+impl Retention {
+    /// A stream's, unless its rule says otherwise: 1,000 messages, 8 MiB, 24 hours.
+    #[must_use]
+    pub const fn stream() -> Self {
         Self { keep: STREAM_KEEP, keep_bytes: STREAM_KEEP_BYTES, ttl_ms: STREAM_TTL_MS }
+    }
+
+    /// A state's, unless its rule says otherwise: 10,000 keys, 8 MiB, for ever.
+    #[must_use]
+    pub const fn state() -> Self {
+        Self { keep: STATE_KEEP, keep_bytes: STATE_KEEP_BYTES, ttl_ms: u64::MAX }
     }
 }
 
@@ -317,27 +327,40 @@ pub struct Rule {
 impl Rule {
     /// A stream: every message matters. Keeps the newest 1,000 messages, 8 MiB, for 24 hours.
     pub fn stream() -> Self {
-        Self {
-            kind: Kind::Stream,
-            retention: Retention::default(),
-            subscribe: Access::Anyone,
-            publish: Access::default(),
-        }
+        Self::new(Kind::Stream, Retention::stream())
     }
 
-    /// Keeps at most the newest `messages`.
+    /// A state: the newest message of each key matters. Keeps 10,000 keys in 8 MiB, for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use tricast_core::{access::Access, channel::{Kind, Rule}};
+    /// let typing = Rule::state().ttl(Duration::from_secs(5)).publish(Access::Anyone);
+    /// assert_eq!(typing.kind(), Kind::State);
+    /// ```
+    pub fn state() -> Self {
+        Self::new(Kind::State, Retention::state())
+    }
+
+    fn new(kind: Kind, retention: Retention) -> Self {
+        Self { kind, retention, subscribe: Access::Anyone, publish: Access::default() }
+    }
+
+    /// Keeps at most the newest `messages`; of a state, at most so many keys: a new one over it is refused.
     pub fn keep(mut self, messages: u64) -> Self {
         self.retention.keep = messages;
         self
     }
 
-    /// Keeps at most the newest messages that fit into `bytes`.
+    /// Keeps at most the newest messages that fit into `bytes`; of a state, refuses what does not fit.
     pub fn keep_bytes(mut self, bytes: u64) -> Self {
         self.retention.keep_bytes = bytes;
         self
     }
 
-    /// Keeps a message for at most `ttl`, in whole milliseconds.
+    /// Keeps a message for at most `ttl`, in whole milliseconds. A state's key is then deleted, unless it was published
+    /// with a time of its own.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.retention.ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         self

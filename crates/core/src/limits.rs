@@ -94,5 +94,16 @@ pub const STREAM_KEEP_BYTES: u64 = 8 * 1024 * 1024;
 /// Milliseconds a stream keeps a message unless its rule says otherwise.
 pub const STREAM_TTL_MS: u64 = 24 * 60 * 60 * 1_000;
 
+/// Keys a state keeps unless its rule says otherwise; a new one over it: `too_large`.
+pub const STATE_KEEP: u64 = 10_000;
+
+/// Bytes a state keeps unless its rule says otherwise; a new key, or a larger message for an old one, over it:
+/// `too_large`.
+pub const STATE_KEEP_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Deletions that a state remembers; the oldest are forgotten first, and readers who stand before them and bear no base
+/// are told of a gap.
+pub const STATE_DELETIONS: usize = 1_000;
+
 /// Bytes of a rule's pattern, and of each parameter's name; longer: a configuration error.
 pub const PATTERN_BYTES: usize = 255;

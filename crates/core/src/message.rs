@@ -5,15 +5,16 @@
 //! a whole batch, and whoever holds the log keeps the last batch for the readers that come next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-use crate::channel::ChannelName;
+use crate::channel::{ChannelName, Kind};
 use crate::frame;
 use crate::json::{self, Json, JsonError};
-use crate::limits::{EVENT_NAME_BYTES, PUBLISH_ID_BYTES};
+use crate::limits::{EVENT_NAME_BYTES, KEY_BYTES, PUBLISH_ID_BYTES};
 use crate::position::{Epoch, Seq};
 
 /// What a message carries: compact JSON text, or bytes.
@@ -56,27 +57,34 @@ impl Payload {
 ///
 /// # Examples
 /// ```
+/// use tricast_core::channel::Kind;
 /// use tricast_core::message::Draft;
 /// let draft = Draft::json(&serde_json::json!({"order": 7}))?.event("order.created").id("order-7");
-/// assert!(draft.check(65_536).is_ok());
+/// assert!(draft.check(Kind::Stream, 65_536).is_ok());
 /// # Ok::<(), tricast_core::message::DraftError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
 pub struct Draft {
-    /// What it carries.
-    pub payload: Payload,
+    /// What it carries; `None` deletes the key.
+    pub payload: Option<Payload>,
     /// The name of what happened, an `EventSource`'s event type.
     pub event: Option<Box<str>>,
     /// The publisher's id of it, which makes publishing it idempotent.
     pub id: Option<Box<str>>,
+    /// On a state: what it is the newest message of.
+    pub key: Option<Arc<str>>,
+    /// On a state: after how many milliseconds the key is deleted.
+    pub ttl_ms: Option<u64>,
+    /// On a state: the seq that the key's present message must have, 0 if the key must be absent.
+    pub condition: Option<Seq>,
 }
 
 impl Draft {
     /// A message that carries this payload.
     pub fn new(payload: Payload) -> Self {
-        Self { payload, event: None, id: None }
+        Self { payload: Some(payload), event: None, id: None, key: None, ttl_ms: None, condition: None }
     }
 
     /// Serializes a value as the payload.
@@ -114,11 +122,36 @@ impl Draft {
         self
     }
 
+    /// Deletes a key of a state.
+    pub fn delete(key: impl Into<Arc<str>>) -> Self {
+        Self { payload: None, event: None, id: None, key: Some(key.into()), ttl_ms: None, condition: None }
+    }
+
+    /// Says which key of a state this is the newest message of: 1 to 128 bytes, no control characters.
+    pub fn key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Deletes the key after a time, in whole milliseconds, unless it changes before.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl_ms = Some(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Publishes only if the key's present message has this seq; 0: only if the key is absent.
+    pub fn only_if(mut self, present: Seq) -> Self {
+        self.condition = Some(present);
+        self
+    }
+
     /// Checks what the setters took without a word.
     ///
     /// # Errors
-    /// The event's name or the id is malformed, or the payload is larger than `message_bytes`.
-    pub fn check(&self, message_bytes: usize) -> Result<(), DraftError> {
+    /// The event's name, the id, the key or the time is malformed or does not belong to this kind of channel, or the
+    /// payload is larger than `message_bytes`.
+    pub fn check(&self, kind: Kind, message_bytes: usize) -> Result<(), DraftError> {
+        self.check_kind(kind)?;
         if let Some(event) = &self.event
             && !is_event_name(event)
         {
@@ -129,10 +162,25 @@ impl Draft {
         {
             return Err(DraftError::Id);
         }
-        if self.payload.len() > message_bytes {
-            return Err(DraftError::TooLarge { bytes: self.payload.len(), most: message_bytes });
+        let bytes = self.payload.as_ref().map_or(0, Payload::len);
+        if bytes > message_bytes {
+            return Err(DraftError::TooLarge { bytes, most: message_bytes });
         }
         Ok(())
+    }
+
+    fn check_kind(&self, kind: Kind) -> Result<(), DraftError> {
+        match (kind, &self.key) {
+            (Kind::State, None) => Err(DraftError::KeyMissing),
+            (Kind::State, Some(key)) if !is_key(key) => Err(DraftError::Key),
+            (Kind::State, Some(_)) if self.ttl_ms == Some(0) => Err(DraftError::Ttl),
+            (Kind::State, Some(_)) => Ok(()),
+            (Kind::Stream, Some(_)) => Err(DraftError::ForStates("key")),
+            (Kind::Stream, None) if self.payload.is_none() => Err(DraftError::ForStates("deleted")),
+            (Kind::Stream, None) if self.ttl_ms.is_some() => Err(DraftError::ForStates("ttl")),
+            (Kind::Stream, None) if self.condition.is_some() => Err(DraftError::ForStates("if")),
+            (Kind::Stream, None) => Ok(()),
+        }
     }
 }
 
@@ -148,6 +196,12 @@ pub fn is_event_name(text: &str) -> bool {
 #[must_use]
 pub fn is_publish_id(text: &str) -> bool {
     (1..=PUBLISH_ID_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether this may be a key of a state: 1 to 128 bytes, no control characters.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    (1..=KEY_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// What is wrong with a [`Draft`].
@@ -166,6 +220,18 @@ pub enum DraftError {
     /// The id is malformed.
     #[error("id must be 1 to 64 visible ASCII characters")]
     Id,
+    /// The channel is a state, and the message says no key.
+    #[error("key is missing: the channel is a state")]
+    KeyMissing,
+    /// The key is malformed.
+    #[error("key must be 1 to 128 bytes without control characters")]
+    Key,
+    /// The time after which the key is deleted is less than a millisecond.
+    #[error("ttl must be at least a millisecond")]
+    Ttl,
+    /// The message has something that only states know.
+    #[error("{0} is for state channels, the channel is a stream")]
+    ForStates(&'static str),
     /// The payload is too large.
     #[error("data has {bytes} bytes, at most {most} are allowed")]
     TooLarge {
@@ -185,22 +251,39 @@ pub struct Message {
     pub at: u64,
     /// Tells two messages apart that two lives of a back end numbered alike. Never on the wire.
     pub tag: u32,
-    /// What it carries.
-    pub payload: Payload,
+    /// What it carries; `None` deletes its key.
+    pub payload: Option<Payload>,
     /// The name of what happened.
     pub event: Option<Box<str>>,
     /// The publisher's id of it.
     pub id: Option<Box<str>>,
+    /// On a state: what it is the newest message of.
+    pub key: Option<Arc<str>>,
+    /// On a state: when its key leaves by itself, in milliseconds since the Unix epoch.
+    pub expires: Option<u64>,
 }
 
 impl Message {
+    /// The deletion of a key, which is still to be named.
+    #[must_use]
+    pub fn deletion(seq: Seq, at: u64, tag: u32) -> Self {
+        Self { seq, at, tag, payload: None, event: None, id: None, key: None, expires: None }
+    }
+
+    /// Bytes of payload: what a batch is measured in.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.payload.as_ref().map_or(0, Payload::len)
+    }
+
     /// Bytes that keeping this message costs: itself, its texts, and its place in a log.
     #[must_use]
     pub fn cost(&self) -> usize {
         const SHARED: usize = 2 * size_of::<usize>();
         const PLACE: usize = size_of::<Arc<Message>>();
         let texts = [&self.event, &self.id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-        size_of::<Self>() + SHARED + PLACE + self.payload.len() + texts
+        let key = self.key.as_ref().map_or(0, |key| key.len() + SHARED);
+        size_of::<Self>() + SHARED + PLACE + self.size() + texts + key
     }
 
     /// The fields as an event of the wire shows them.
@@ -210,11 +293,11 @@ impl Message {
             channel: channel.as_str(),
             epoch,
             seq: self.seq,
-            payload: Some(&self.payload),
+            payload: self.payload.as_ref(),
             at: self.at,
             event: self.event.as_deref(),
             id: self.id.as_deref(),
-            key: None,
+            key: self.key.as_deref(),
             user: None,
         }
     }
@@ -323,7 +406,7 @@ pub enum Encoding {
 /// use tricast_core::position::{Epoch, Seq};
 /// let message = Message {
 ///     seq: Seq::ZERO.next().unwrap(), at: 0, tag: 0,
-///     payload: Payload::json_text("{ \"a\": 1 }").unwrap(), event: None, id: None,
+///     payload: Some(Payload::json_text("{ \"a\": 1 }").unwrap()), event: None, id: None, key: None, expires: None,
 /// };
 /// let bytes = encode(&"news".parse().unwrap(), Epoch::from_bits(0), &[Arc::new(message)], Encoding::RawSse);
 /// assert_eq!(bytes, b"id: 000000000000-1\ndata: {\"a\":1}\n\n");
@@ -331,7 +414,7 @@ pub enum Encoding {
 #[must_use]
 pub fn encode(channel: &ChannelName, epoch: Epoch, messages: &[Arc<Message>], encoding: Encoding) -> Vec<u8> {
     const ENVELOPE: usize = 128;
-    let size = messages.iter().map(|message| message.payload.len() + channel.as_str().len() + ENVELOPE).sum();
+    let size = messages.iter().map(|message| message.size() + channel.as_str().len() + ENVELOPE).sum();
     let mut out = Vec::with_capacity(size);
     let mut scratch = Vec::new();
     for (index, message) in messages.iter().enumerate() {
@@ -381,7 +464,8 @@ mod tests {
     use super::*;
 
     fn message(seq: u64, payload: Payload) -> Message {
-        Message { seq: Seq::new(seq).unwrap(), at: 1_700_000_000_000, tag: 7, payload, event: None, id: None }
+        let (at, payload) = (1_700_000_000_000, Some(payload));
+        Message { at, payload, ..Message::deletion(Seq::new(seq).unwrap(), at, 7) }
     }
 
     fn text(bytes: &[u8]) -> String {
@@ -423,25 +507,25 @@ mod tests {
     #[test]
     fn reserved_and_malformed_event_names_are_refused() {
         for name in ["", "error", "open", "tricast:gap", "a b", "a\nb", &"a".repeat(65)] {
-            assert!(matches!(Draft::binary([]).event(name).check(10), Err(DraftError::Event)), "{name:?}");
+            assert!(matches!(Draft::binary([]).event(name).check(Kind::Stream, 10), Err(DraftError::Event)), "{name:?}");
         }
         for name in ["a", "order.created", "A/b:c-d_e", "opened", &"a".repeat(64)] {
-            assert!(Draft::binary([]).event(name).check(10).is_ok(), "{name:?}");
+            assert!(Draft::binary([]).event(name).check(Kind::Stream, 10).is_ok(), "{name:?}");
         }
     }
 
     #[test]
     fn ids_are_visible_ascii() {
         for id in ["", " ", "a b", "å", "\u{7f}", &"a".repeat(65)] {
-            assert!(matches!(Draft::binary([]).id(id).check(10), Err(DraftError::Id)), "{id:?}");
+            assert!(matches!(Draft::binary([]).id(id).check(Kind::Stream, 10), Err(DraftError::Id)), "{id:?}");
         }
-        assert!(Draft::binary([]).id("!~\"\\").check(10).is_ok());
+        assert!(Draft::binary([]).id("!~\"\\").check(Kind::Stream, 10).is_ok());
     }
 
     #[test]
     fn the_limit_counts_the_stored_payload() {
         let draft = Draft::json_text("[ 1,  2 ]").unwrap();
-        assert!(draft.check(5).is_ok());
-        assert!(matches!(draft.check(4), Err(DraftError::TooLarge { bytes: 5, most: 4 })));
+        assert!(draft.check(Kind::Stream, 5).is_ok());
+        assert!(matches!(draft.check(Kind::Stream, 4), Err(DraftError::TooLarge { bytes: 5, most: 4 })));
     }
 }

@@ -27,7 +27,7 @@ pub enum Decision {
 /// use tricast_core::log::Log;
 /// use tricast_core::position::{Epoch, Position, Seq};
 /// use tricast_core::replay::{decide, Decision};
-/// let log = Log::new(Epoch::from_bits(1), Retention::default());
+/// let log = Log::new(Kind::Stream, Epoch::from_bits(1), Retention::stream());
 /// let nothing_yet = Position::new(Epoch::from_bits(1), Seq::ZERO);
 /// assert_eq!(decide(Kind::Stream, Some(nothing_yet), &log.head()), Decision::Continue);
 /// assert!(matches!(decide(Kind::Stream, None, &log.head()), Decision::Gap { .. }));

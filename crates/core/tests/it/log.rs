@@ -72,16 +72,16 @@ impl Naive {
 }
 
 fn cost(bytes: usize, id: Option<u8>) -> usize {
-    let payload = Payload::Binary(vec![0; bytes].into());
+    let payload = Some(Payload::Binary(vec![0; bytes].into()));
     let id = id.map(|id| id.to_string().into());
-    Message { seq: Seq::ZERO, at: 0, tag: 0, payload, event: None, id }.cost()
+    Message { payload, id, ..Message::deletion(Seq::ZERO, 0, 0) }.cost()
 }
 
 proptest! {
     #[test]
     fn a_log_is_what_the_naive_one_says(retention in retention(), steps in prop::collection::vec(step(), 1..80)) {
         let epoch = Epoch::from_bits(7);
-        let (mut log, mut naive, mut now) = (Log::new(epoch, retention), Naive::default(), 1_000_u64);
+        let (mut log, mut naive, mut now) = (Log::new(Kind::Stream, epoch, retention), Naive::default(), 1_000_u64);
         for step in steps {
             match step {
                 Step::Append { bytes, id, server } => {
@@ -100,12 +100,12 @@ proptest! {
                 }
                 Step::Advance { ms } => now += ms,
                 Step::Read { back, messages, bytes } => {
-                    log.expire(now);
+                    log.forget(now);
                     naive.retain(now, retention);
                     check_read(&log, &naive, back, Limit { messages, bytes })?;
                 }
             }
-            log.expire(now);
+            log.forget(now);
             naive.retain(now, retention);
             let head = log.head();
             prop_assert_eq!((head.first.get() - 1, head.head.get()), (naive.first, naive.messages.len() as u64));
@@ -127,15 +127,15 @@ fn check_read(log: &Log, naive: &Naive, back: u64, limit: Limit) -> Result<(), T
         }
         Decision::Continue => {
             prop_assert!(after.get() >= naive.first, "a loss without a gap");
-            let read = log.read(after, limit);
+            let read = log.read(Position::new(head.epoch, after), limit);
             let expected = (after.get() + 1..=head.head.get()).take(read.len());
             prop_assert!(read.iter().map(|message| message.seq.get()).eq(expected));
             let missing = head.head.since(after);
             prop_assert_eq!(read.is_empty(), missing == 0, "what is new is never withheld");
             prop_assert!(read.len() <= limit.messages.max(1));
-            let bytes: usize = read.iter().map(|message| message.payload.len()).sum();
+            let bytes: usize = read.iter().map(|message| message.size()).sum();
             prop_assert!(read.len() == 1 || bytes <= limit.bytes || read.is_empty());
-            prop_assert_eq!(log.extent(after, limit), read.len());
+            prop_assert_eq!(log.extent(Position::new(head.epoch, after), limit).count, read.len());
         }
     }
     Ok(())

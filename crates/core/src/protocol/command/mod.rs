@@ -9,6 +9,7 @@ mod parse;
 mod print;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ClientId, Code, Ref, Secret, Start};
@@ -213,23 +214,12 @@ impl Publish {
         }
     }
 
-    /// The name of the first field that belongs to states only, if there is one.
+    /// The message as a draft. Whether it suits the channel is told by [`Draft::check`].
     #[must_use]
-    pub fn state_field(&self) -> Option<&'static str> {
-        match self {
-            Self { payload: None, .. } => Some("deleted"),
-            Self { key: Some(_), .. } => Some("key"),
-            Self { ttl: Some(_), .. } => Some("ttl"),
-            Self { condition: Some(_), .. } => Some("if"),
-            _ => None,
-        }
-    }
-
-    /// The message as a draft; `None` for a deletion.
-    #[must_use]
-    pub fn into_draft(self) -> Option<Draft> {
-        let Self { payload, event, id, .. } = self;
-        payload.map(|payload| Draft { payload, event, id })
+    pub fn into_draft(self) -> Draft {
+        let Self { payload, event, id, key, ttl, condition, .. } = self;
+        let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        Draft { payload, event, id, key: key.map(Arc::from), ttl_ms, condition }
     }
 }
 

@@ -1,0 +1,142 @@
+//! What a state keeps: the newest message of each key, in the order of their numbers.
+//!
+//! A key that changes moves to the end, so a reader who goes through the numbers in order never misses it: it meets
+//! the key where it stood, or later where it stands now. A deletion is an entry like another, under the number it was
+//! given, until a newer message of its key takes its place or until it is one of too many deletions and is forgotten;
+//! the highest number so forgotten is the log's floor.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::{Extent, Limit, within};
+use crate::limits::STATE_DELETIONS;
+use crate::message::Message;
+use crate::position::Seq;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    entries: BTreeMap<Seq, Arc<Message>>,
+    /// Where each key's newest message is, deletions included.
+    keys: HashMap<Arc<str>, Seq>,
+    deletions: BTreeSet<Seq>,
+    /// When keys leave by themselves: the time, and the message that said so.
+    expiries: BTreeSet<(u64, Seq)>,
+    floor: Seq,
+}
+
+impl State {
+    pub(super) fn floor(&self) -> Seq {
+        self.floor
+    }
+
+    /// The lowest number that is kept; the one after `head` where there is none.
+    pub(super) fn first(&self, head: Seq) -> Seq {
+        self.entries.keys().next().copied().unwrap_or(head.next().unwrap_or(head))
+    }
+
+    /// How many keys are present.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() - self.deletions.len()
+    }
+
+    /// The present message of a key.
+    pub(super) fn present(&self, key: &str) -> Option<&Arc<Message>> {
+        let message = self.entries.get(self.keys.get(key)?)?;
+        message.payload.is_some().then_some(message)
+    }
+
+    /// Bytes that the newest message of a key costs, be it a deletion.
+    pub(super) fn cost_of(&self, key: &str) -> u64 {
+        let message = self.keys.get(key).and_then(|seq| self.entries.get(seq));
+        message.map_or(0, |message| cost(message))
+    }
+
+    /// Puts a message in the place of its key's; returns by how many bytes the log grew and shrank.
+    pub(super) fn put(&mut self, message: Message) -> (u64, u64) {
+        let Some(key) = message.key.clone() else { return (0, 0) };
+        let (seq, grown) = (message.seq, cost(&message));
+        let mut shrunk = self.remove(&key);
+        self.keys.insert(key, seq);
+        if message.payload.is_none() {
+            self.deletions.insert(seq);
+        }
+        if let Some(expires) = message.expires {
+            self.expiries.insert((expires, seq));
+        }
+        self.entries.insert(seq, Arc::new(message));
+        while self.deletions.len() > STATE_DELETIONS {
+            shrunk += self.forget_oldest_deletion();
+        }
+        (grown, shrunk)
+    }
+
+    /// A key whose time is over.
+    pub(super) fn expired(&self, now_ms: u64) -> Option<Arc<str>> {
+        let (_, seq) = self.expiries.first().filter(|(expires, _)| *expires <= now_ms)?;
+        self.entries.get(seq)?.key.clone()
+    }
+
+    /// When the next key leaves by itself.
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        self.expiries.first().map(|(expires, _)| *expires)
+    }
+
+    /// Deletions up to `base` are left out: a snapshot that began there never showed their keys.
+    pub(super) fn extent(&self, after: Seq, base: Option<Seq>, head: Seq, limit: Limit) -> Extent {
+        let count = within(limit, self.after(after, base).map(|message| message.size()));
+        let mut rest = self.after(after, base).skip(count.max(1) - 1);
+        let last = if count == 0 { None } else { rest.next() };
+        let cut = rest.next().is_some();
+        Extent { count, to: last.filter(|_| cut).map_or(head, |last| last.seq) }
+    }
+
+    pub(super) fn read(&self, after: Seq, base: Option<Seq>, count: usize) -> Vec<Arc<Message>> {
+        self.after(after, base).take(count).cloned().collect()
+    }
+
+    /// The newest present entries before `before` (exclusive), oldest first; and whether there are older ones.
+    pub(super) fn read_back(&self, before: Option<Seq>, limit: Limit) -> (Vec<Arc<Message>>, bool) {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let present =
+            || self.entries.range((Bound::Unbounded, end)).rev().map(|(_, m)| m).filter(|m| m.payload.is_some());
+        let count = within(limit, present().map(|message| message.size()));
+        let mut messages: Vec<_> = present().take(count).cloned().collect();
+        messages.reverse();
+        (messages, present().nth(count).is_some())
+    }
+
+    fn after(&self, after: Seq, base: Option<Seq>) -> impl Iterator<Item = &Arc<Message>> {
+        let told = move |message: &&Arc<Message>| message.payload.is_some() || base.is_none_or(|base| message.seq > base);
+        self.entries.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, message)| message).filter(told)
+    }
+
+    fn remove(&mut self, key: &str) -> u64 {
+        let Some(seq) = self.keys.remove(key) else { return 0 };
+        self.deletions.remove(&seq);
+        self.remove_entry(seq)
+    }
+
+    fn forget_oldest_deletion(&mut self) -> u64 {
+        let Some(seq) = self.deletions.pop_first() else { return 0 };
+        self.floor = seq;
+        if let Some(key) = self.entries.get(&seq).and_then(|message| message.key.clone()) {
+            self.keys.remove(&key);
+        }
+        self.remove_entry(seq)
+    }
+
+    fn remove_entry(&mut self, seq: Seq) -> u64 {
+        let Some(message) = self.entries.remove(&seq) else { return 0 };
+        if let Some(expires) = message.expires {
+            self.expiries.remove(&(expires, seq));
+        }
+        cost(&message)
+    }
+}
+
+/// What an entry costs beyond its message: its place under its key, among the deletions and the expiries.
+pub(super) fn cost(message: &Message) -> u64 {
+    const PLACES: usize = 2 * size_of::<(u64, Seq)>() + size_of::<(Arc<str>, Seq)>();
+    (message.cost() + PLACES) as u64
+}
