@@ -507,7 +507,10 @@ mod tests {
     #[test]
     fn reserved_and_malformed_event_names_are_refused() {
         for name in ["", "error", "open", "tricast:gap", "a b", "a\nb", &"a".repeat(65)] {
-            assert!(matches!(Draft::binary([]).event(name).check(Kind::Stream, 10), Err(DraftError::Event)), "{name:?}");
+            assert!(
+                matches!(Draft::binary([]).event(name).check(Kind::Stream, 10), Err(DraftError::Event)),
+                "{name:?}"
+            );
         }
         for name in ["a", "order.created", "A/b:c-d_e", "opened", &"a".repeat(64)] {
             assert!(Draft::binary([]).event(name).check(Kind::Stream, 10).is_ok(), "{name:?}");

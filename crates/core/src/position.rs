@@ -180,6 +180,19 @@ impl Position {
         Self { epoch, seq, base: None }
     }
 
+    /// The position of a reader who has been told everything up to `seq`: past its base it needs none.
+    #[must_use]
+    pub fn advanced(self, seq: Seq) -> Self {
+        Self { seq, base: self.base.filter(|base| seq < *base), ..self }
+    }
+
+    /// The position of a reader who begins the snapshot of a state whose head is `head`: with a base, unless there is
+    /// nothing to read.
+    #[must_use]
+    pub fn snapshot(epoch: Epoch, head: Seq) -> Self {
+        Self { epoch, seq: Seq::ZERO, base: Some(head).filter(|head| *head > Seq::ZERO) }
+    }
+
     /// Whether a message of this epoch and seq is news to a reader who stands here.
     ///
     /// The one comparison behind idempotent delivery (protocol, 5.1): another epoch is never news before a `gap` or

@@ -157,9 +157,25 @@ impl Builder {
         let feeds = Arc::new(Feeds::new(self.channels, &*entropy, Sweeper::start()));
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
+        let expire = backplane.expire();
         let hub = Arc::new(Hub::new(self.config, rules, feeds, backplane, clock, entropy));
+        tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
         Ok(Tricast::new(hub))
+    }
+}
+
+/// Runs a task of this node for as long as the node is there.
+async fn until_gone(hub: std::sync::Weak<Hub>, task: impl Future<Output = ()>) {
+    let gone = async {
+        let mut ticks = tokio::time::interval(MAINTENANCE);
+        while hub.strong_count() > 0 {
+            ticks.tick().await;
+        }
+    };
+    tokio::select! {
+        () = task => {}
+        () = gone => {}
     }
 }
 

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use tricast_core::access::Identity;
+use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::ChannelName;
 use tricast_core::log::Appended;
-use tricast_core::message::DraftError;
 use tricast_core::protocol::event::{ErrorEvent, Published, Unsubscribed};
 use tricast_core::protocol::{Batch, ClientId, Code, Command, Event, Publish, Ref, SubscribeTo};
 
@@ -100,15 +100,8 @@ impl<'a> Executor<'a> {
     }
 
     async fn append(&self, publish: Publish) -> Result<Appended, Failed> {
-        let bad = |message| Failed { code: Code::BadRequest, message };
         let channel = publish.channel.clone();
-        self.hub.allow_publish(self.who, &channel)?;
-        // Every kind of channel that exists is a stream.
-        if let Some(field) = publish.state_field() {
-            return Err(bad(format!("{field} is for state channels, {channel} is a stream")));
-        }
-        let draft = publish.into_draft().ok_or_else(|| bad("data is missing".to_owned()))?;
-        Ok(self.hub.publish(self.who, &channel, draft).await?)
+        Ok(self.hub.publish(self.who, &channel, publish.into_draft()).await?)
     }
 
     /// Subscribes to what there may be room for; a longer list is refused whole, before anything is done for it.
@@ -172,13 +165,9 @@ fn not_served(name: &str, place: &str, reference: Option<Ref>) -> Event {
 /// The whole chain of causes in one line, for somebody who sees no more of it than this.
 fn explain(problem: &PublishError) -> String {
     match problem {
-        PublishError::Draft(cause @ (DraftError::Event | DraftError::Id | DraftError::TooLarge { .. })) => {
-            cause.to_string()
-        }
+        PublishError::Draft(cause) => cause.to_string(),
+        PublishError::Backplane(BackplaneError::Refused(cause)) => cause.to_string(),
         PublishError::Backplane(cause) => cause.to_string(),
-        PublishError::Name(_)
-        | PublishError::UnknownChannel(_)
-        | PublishError::Forbidden(_)
-        | PublishError::Draft(_) => problem.to_string(),
+        PublishError::Name(_) | PublishError::UnknownChannel(_) | PublishError::Forbidden(_) => problem.to_string(),
     }
 }

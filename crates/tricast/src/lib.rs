@@ -38,6 +38,7 @@
 
 mod builder;
 mod commands;
+mod expiry;
 mod handle;
 mod hub;
 mod memory;

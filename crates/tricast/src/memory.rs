@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use tricast_core::access::Scope;
 use tricast_core::backplane::{Backplane, BackplaneError, BoxFuture, Events, Health, News, Slice};
-use tricast_core::channel::Topic;
+use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::clock::{Clock, Entropy};
-use tricast_core::log::{Appended, Head, Limit, Stamp};
+use tricast_core::log::{Appended, Head, Limit, Page, Stamp};
 use tricast_core::message::Draft;
-use tricast_core::position::Position;
+use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
+use crate::expiry::Expiries;
 use crate::hub::Feeds;
 
 pub(crate) struct Memory {
@@ -21,18 +22,25 @@ pub(crate) struct Memory {
     clock: Arc<dyn Clock>,
     /// Counts on from a random start; a tag is this, mixed.
     tags: AtomicU64,
+    expiries: Arc<Expiries>,
     events: OnceLock<Arc<dyn Events>>,
 }
 
 impl Memory {
     pub(crate) fn new(feeds: Arc<Feeds>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
-        Self { feeds, clock, tags: AtomicU64::new(entropy.next_u64()), events: OnceLock::new() }
+        Self {
+            feeds,
+            clock,
+            tags: AtomicU64::new(entropy.next_u64()),
+            expiries: Arc::default(),
+            events: OnceLock::new(),
+        }
     }
 
     fn head(&self, topic: &Topic) -> Head {
         let Some(feed) = self.feeds.get(&topic.name) else { return self.feeds.unwritten(&topic.name) };
         feed.with_log(|log| {
-            log.expire(self.clock.wall_ms());
+            log.forget(self.clock.wall_ms());
             log.head()
         })
     }
@@ -40,14 +48,42 @@ impl Memory {
     fn append_now(&self, topic: &Topic, draft: Draft, publisher: &Scope) -> Result<Appended, BackplaneError> {
         let feed = self.feeds.obtain(topic)?;
         let stamp = Stamp { now_ms: self.clock.wall_ms(), tag: self.tag() };
-        let appended = feed.with_log(|log| log.append(draft, publisher, stamp))?;
-        if !appended.duplicate
-            && let Some(events) = self.events.get()
-        {
-            let Position { epoch, seq, .. } = appended.position;
-            events.grew(News { channel: &topic.name, epoch, seq });
+        let (appended, next_expiry) = feed.with_log(|log| (log.append(draft, publisher, stamp), log.next_expiry()));
+        let appended = appended?;
+        if !appended.duplicate {
+            if topic.rule.kind() == Kind::State {
+                self.expiries.set(&topic.name, next_expiry);
+            }
+            self.tell(&topic.name, appended.position);
         }
         Ok(appended)
+    }
+
+    /// Lets keys of states leave when their time is over. Ends when this backplane is dropped.
+    pub(crate) fn expire(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+        let memory = Arc::downgrade(self);
+        Arc::clone(&self.expiries).run(Arc::clone(&self.clock), move |channel| {
+            if let Some(memory) = memory.upgrade() {
+                memory.expire_now(channel);
+            }
+        })
+    }
+
+    fn expire_now(&self, channel: &ChannelName) {
+        let Some(feed) = self.feeds.get(channel) else { return };
+        let stamp = Stamp { now_ms: self.clock.wall_ms(), tag: self.tag() };
+        let (grew, position, next_expiry) =
+            feed.with_log(|log| (log.expire(stamp), log.head().position(), log.next_expiry()));
+        self.expiries.set(channel, next_expiry);
+        if grew {
+            self.tell(channel, position);
+        }
+    }
+
+    fn tell(&self, channel: &ChannelName, position: Position) {
+        if let Some(events) = self.events.get() {
+            events.grew(News { channel, epoch: position.epoch, seq: position.seq });
+        }
     }
 
     /// Tells one life of a log from another, no more, so it need not ask the system each time: one step of SplitMix64
@@ -64,13 +100,25 @@ impl Memory {
             return Slice { head: self.feeds.unwritten(&topic.name), messages: Vec::new() };
         };
         feed.with_log(|log| {
-            log.expire(self.clock.wall_ms());
+            log.forget(self.clock.wall_ms());
             let head = log.head();
             let messages = match decide(topic.rule.kind(), Some(after), &head) {
-                Decision::Continue => log.read(after.seq, limit),
+                Decision::Continue => log.read(after, limit),
                 Decision::Gap { .. } => Vec::new(),
             };
             Slice { head, messages }
+        })
+    }
+}
+
+impl Memory {
+    fn read_back_now(&self, topic: &Topic, before: Option<Seq>, limit: Limit) -> (Head, Page) {
+        let Some(feed) = self.feeds.get(&topic.name) else {
+            return (self.feeds.unwritten(&topic.name), Page { messages: Vec::new(), more: false });
+        };
+        feed.with_log(|log| {
+            log.forget(self.clock.wall_ms());
+            (log.head(), log.read_back(before, limit))
         })
     }
 }
@@ -103,6 +151,15 @@ impl Backplane for Memory {
         Box::pin(async move { Ok(self.read_now(topic, after, limit)) })
     }
 
+    fn read_back<'a>(
+        &'a self,
+        topic: &'a Topic,
+        before: Option<Seq>,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<(Head, Page), BackplaneError>> {
+        Box::pin(async move { Ok(self.read_back_now(topic, before, limit)) })
+    }
+
     fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
         // Every append tells the hub, so live delivery is always active.
         self.open(topic)
@@ -128,7 +185,6 @@ mod tests {
     use tricast_core::access::Identity;
     use tricast_core::backplane::Uncertain;
     use tricast_core::channel::Rule;
-    use tricast_core::position::Seq;
     use tricast_testkit::clock::VirtualClock;
     use tricast_testkit::entropy::Seeded;
 

@@ -38,6 +38,8 @@ pub enum Read {
     Message(ReadMessage),
     /// Continuity is broken; what follows, follows its position.
     Gap(Gap),
+    /// On a state: everything that it held when the reader began, or after a gap, has been yielded.
+    Live(Position),
 }
 
 /// A message as a [`Reader`] sees it. Cheap to clone.
@@ -66,8 +68,9 @@ impl ReadMessage {
     /// The payload is binary, or is not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match &self.message.payload {
-            Payload::Json(json) => serde_json::from_str(json.as_str()),
-            Payload::Binary(_) => Err(serde::de::Error::custom("the payload is binary, not JSON")),
+            Some(Payload::Json(json)) => serde_json::from_str(json.as_str()),
+            Some(Payload::Binary(_)) => Err(serde::de::Error::custom("the payload is binary, not JSON")),
+            None => Err(serde::de::Error::custom("the message deletes its key, and carries nothing")),
         }
     }
 }
@@ -114,6 +117,7 @@ impl Stream for Reader {
         match &item {
             Some(Read::Message(message)) => self.position = message.position(),
             Some(Read::Gap(gap)) => self.position = gap.position,
+            Some(Read::Live(position)) => self.position = *position,
             None => {}
         }
         Poll::Ready(item)
@@ -148,6 +152,7 @@ async fn next_item(mut pages: Pages) -> Option<(Read, Pages)> {
 fn items(delivery: Delivery) -> Vec<Read> {
     match delivery {
         Delivery::Gap { event, .. } => gap(event).into_iter().collect(),
+        Delivery::Live { position, .. } => vec![Read::Live(position)],
         Delivery::Messages { position, batch, .. } => match batch.content {
             Content::Messages(messages) => messages
                 .into_iter()

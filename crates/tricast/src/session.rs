@@ -16,7 +16,7 @@ use tricast_core::access::Identity;
 use tricast_core::channel::{ChannelName, Kind};
 use tricast_core::log::{Head, Limit};
 use tricast_core::message::Encoding;
-use tricast_core::position::{Cursor, Place, Position};
+use tricast_core::position::{Cursor, Place, Position, Seq};
 use tricast_core::protocol::event::{Gap, Subscribed};
 use tricast_core::protocol::{Code, Event, GapReason, Ref, Start, SubscribeTo};
 use tricast_core::replay::{self, Decision};
@@ -33,6 +33,8 @@ pub(crate) struct Session {
     subscriptions: Vec<Subscription>,
     /// Which subscription begins the next batch.
     turn: usize,
+    /// Whether a reader of a state who goes on from a position without a base is told `live`.
+    live_for_all: bool,
 }
 
 /// What became of a channel that was asked for.
@@ -55,10 +57,12 @@ pub(crate) struct Begun {
 /// The next thing to write.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// Messages of a channel, up to `position`.
-    Messages { channel: ChannelName, position: Position, batch: Batch },
+    /// Messages of a channel, which take a reader from one position to the other.
+    Messages { channel: ChannelName, from: Position, position: Position, batch: Batch },
     /// The reader's position was replaced.
     Gap { channel: ChannelName, position: Position, event: Event },
+    /// The reader has been told all that a state held when it began.
+    Live { channel: ChannelName, position: Position, event: Event },
 }
 
 /// What one visit found.
@@ -71,7 +75,12 @@ pub(crate) struct Taken {
 
 impl Session {
     pub(crate) fn new(hub: Arc<Hub>, who: Identity, encoding: Option<Encoding>) -> Self {
-        Self { hub, who, bell: Arc::default(), encoding, subscriptions: Vec::new(), turn: 0 }
+        Self { hub, who, bell: Arc::default(), encoding, subscriptions: Vec::new(), turn: 0, live_for_all: true }
+    }
+
+    /// A poll's: it comes back again and again, so where nothing began it is told no `live`.
+    pub(crate) fn polling(self) -> Self {
+        Self { live_for_all: false, ..self }
     }
 
     /// Subscribes to channels; the outcomes are in their order.
@@ -160,12 +169,10 @@ impl Session {
             let now_ms = self.hub.clock.wall_ms();
             let subscription = &mut self.subscriptions[index];
             match subscription.feed.read(subscription.position, share, now_ms, self.encoding) {
-                Found::Nothing => {}
+                Found::Nothing { to } => subscription.position = subscription.position.advanced(to),
                 Found::Messages(batch) => {
                     left.messages = left.messages.saturating_sub(batch.count);
                     left.bytes = left.bytes.saturating_sub(batch.size);
-                    subscription.position.seq = batch.to;
-                    taken.more |= subscription.has_news();
                     taken.deliveries.push(subscription.messages(batch));
                 }
                 Found::Gap => {
@@ -173,6 +180,8 @@ impl Session {
                     taken.deliveries.extend(subscription.confirm_gap().await);
                 }
             }
+            taken.deliveries.extend(subscription.live());
+            taken.more |= subscription.has_news();
         }
         taken
     }
@@ -225,13 +234,13 @@ impl Session {
                 _ => (head.position(), None),
             },
         };
+        let resumed = asked.is_some() && gap.is_none();
+        // Told as it is; what it becomes by reading bears a base.
         subscription.position = position;
-        let begun = Begun {
-            position,
-            subscribed: subscription.subscribed(head, asked.map(|_| gap.is_none()), reference),
-            gap: gap.map(|reason| subscription.gap(head, reason)),
-            resumed: asked.is_some() && gap.is_none(),
-        };
+        let subscribed = subscription.subscribed(head, asked.map(|_| gap.is_none()), reference);
+        let gap = gap.map(|reason| subscription.gap(head, reason));
+        subscription.start(head, resumed, self.live_for_all);
+        let begun = Begun { position: subscription.position, subscribed, gap, resumed };
         self.subscriptions.push(subscription);
         // The first `take` needs no ring: what is retained after the position is news already.
         self.bell.ring();
@@ -280,12 +289,14 @@ struct Subscription {
     feed: Arc<Feed>,
     place: u64,
     position: Position,
+    /// On a state: when everything up to here has been told, so is `live`.
+    live_at: Option<Seq>,
 }
 
 impl Subscription {
     fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: u64) -> Self {
         let position = feed.with_log(|log| log.head().position());
-        Self { hub, feed, place, position }
+        Self { hub, feed, place, position, live_at: None }
     }
 
     fn channel(&self) -> &ChannelName {
@@ -297,11 +308,32 @@ impl Subscription {
     }
 
     fn has_news(&self) -> bool {
-        self.feed.grew_past(self.position.seq)
+        self.feed.grew_past(self.position.seq) || self.live_at.is_some_and(|live| live <= self.position.seq)
     }
 
-    fn messages(&self, batch: Batch) -> Delivery {
-        Delivery::Messages { channel: self.channel().clone(), position: self.position, batch }
+    /// Begins to read a state: a reader who has nothing reads a snapshot, and each is told when it is complete.
+    fn start(&mut self, head: &Head, resumed: bool, live_for_all: bool) {
+        if self.kind() != Kind::State {
+            return;
+        }
+        if !resumed && self.position.seq == Seq::ZERO {
+            self.position = Position::snapshot(head.epoch, head.head);
+        }
+        let told = live_for_all || !resumed || self.position.base.is_some();
+        self.live_at = told.then(|| self.position.base.unwrap_or(head.head));
+    }
+
+    fn messages(&mut self, batch: Batch) -> Delivery {
+        let from = self.position;
+        self.position = from.advanced(batch.to);
+        Delivery::Messages { channel: self.channel().clone(), from, position: self.position, batch }
+    }
+
+    fn live(&mut self) -> Option<Delivery> {
+        self.live_at.take_if(|live| *live <= self.position.seq)?;
+        let (channel, position) = (self.channel().clone(), self.position);
+        let event = Event::Live { channel: channel.clone(), position };
+        Some(Delivery::Live { channel, position, event })
     }
 
     /// Asks the backplane itself before a gap is told, for a node's log may be behind.
@@ -311,7 +343,9 @@ impl Subscription {
             return None;
         };
         self.position = position;
-        Some(Delivery::Gap { channel: self.channel().clone(), position, event: self.gap(&head, reason) })
+        let event = self.gap(&head, reason);
+        self.start(&head, false, true);
+        Some(Delivery::Gap { channel: self.channel().clone(), position: self.position, event })
     }
 
     fn subscribed(&self, head: &Head, recovered: Option<bool>, reference: Option<&Ref>) -> Event {

@@ -139,7 +139,7 @@ mod tests {
 
     fn feed() -> Arc<Feed> {
         let rule = Rule::stream();
-        let log = Log::new(Epoch::from_bits(1), rule.retention());
+        let log = Log::new(rule.kind(), Epoch::from_bits(1), rule.retention());
         Arc::new(Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log))
     }
 

@@ -182,6 +182,14 @@ impl Log {
         Self { epoch, retention, head: Seq::ZERO, kept, bytes: 0, dedup: Dedup::default(), last_append_ms: 0 }
     }
 
+    /// An empty state's log that remembers so many deletions, in place of [`crate::limits::STATE_DELETIONS`].
+    ///
+    /// The protocol (5.3) asks for at least 1,000; fewer are for tests.
+    #[must_use]
+    pub fn remembering(deletions: usize, epoch: Epoch, retention: Retention) -> Self {
+        Self { kept: Kept::State(State::remembering(deletions)), ..Self::new(Kind::State, epoch, retention) }
+    }
+
     /// What it keeps.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -325,7 +333,9 @@ impl Log {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.kept {
-            Kept::Stream(stream) => usize::try_from(self.head.next().unwrap_or(self.head).since(stream.first(self.head))).unwrap_or(0),
+            Kept::Stream(stream) => {
+                usize::try_from(self.head.next().unwrap_or(self.head).since(stream.first(self.head))).unwrap_or(0)
+            }
             Kept::State(state) => state.len(),
         }
     }

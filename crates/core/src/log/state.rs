@@ -14,7 +14,7 @@ use crate::limits::STATE_DELETIONS;
 use crate::message::Message;
 use crate::position::Seq;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     entries: BTreeMap<Seq, Arc<Message>>,
     /// Where each key's newest message is, deletions included.
@@ -23,9 +23,27 @@ pub(super) struct State {
     /// When keys leave by themselves: the time, and the message that said so.
     expiries: BTreeSet<(u64, Seq)>,
     floor: Seq,
+    most_deletions: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::remembering(STATE_DELETIONS)
+    }
 }
 
 impl State {
+    pub(super) fn remembering(most_deletions: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            keys: HashMap::new(),
+            deletions: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            floor: Seq::ZERO,
+            most_deletions,
+        }
+    }
+
     pub(super) fn floor(&self) -> Seq {
         self.floor
     }
@@ -65,7 +83,7 @@ impl State {
             self.expiries.insert((expires, seq));
         }
         self.entries.insert(seq, Arc::new(message));
-        while self.deletions.len() > STATE_DELETIONS {
+        while self.deletions.len() > self.most_deletions {
             shrunk += self.forget_oldest_deletion();
         }
         (grown, shrunk)
@@ -107,7 +125,8 @@ impl State {
     }
 
     fn after(&self, after: Seq, base: Option<Seq>) -> impl Iterator<Item = &Arc<Message>> {
-        let told = move |message: &&Arc<Message>| message.payload.is_some() || base.is_none_or(|base| message.seq > base);
+        let told =
+            move |message: &&Arc<Message>| message.payload.is_some() || base.is_none_or(|base| message.seq > base);
         self.entries.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, message)| message).filter(told)
     }
 

@@ -28,8 +28,9 @@ impl Stream {
         let before = bytes;
         while let Some(oldest) = self.messages.front() {
             let expired = now_ms.saturating_sub(oldest.at) >= retention.ttl_ms;
-            let crowded = self.messages.len() as u64 > retention.keep || bytes > retention.keep_bytes;
-            if !expired && !(crowded && self.messages.len() > 1) {
+            let over = self.messages.len() as u64 > retention.keep || bytes > retention.keep_bytes;
+            let crowded = over && self.messages.len() > 1;
+            if !expired && !crowded {
                 break;
             }
             bytes -= oldest.cost() as u64;

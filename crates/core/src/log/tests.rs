@@ -104,7 +104,6 @@ fn an_epoch_without_numbers_refuses() {
     assert_eq!(log.head().head.get(), crate::limits::MAX_SEQ);
 }
 
-
 fn state(retention: Retention) -> Log {
     Log::new(Kind::State, Epoch::from_bits(1), retention)
 }
@@ -197,7 +196,10 @@ fn a_condition_is_judged_after_the_id() {
     let conflict = put(&mut log, set("a", "2").only_if(Seq::ZERO), 0);
     assert_eq!(conflict, Err(AppendError::Conflict { present }));
     assert_eq!(put(&mut log, set("a", "2").only_if(present), 0), Ok(2));
-    assert_eq!(put(&mut log, Draft::delete("a").only_if(present), 0), Err(AppendError::Conflict { present: Seq::new(2).unwrap() }));
+    assert_eq!(
+        put(&mut log, Draft::delete("a").only_if(present), 0),
+        Err(AppendError::Conflict { present: Seq::new(2).unwrap() })
+    );
 }
 
 #[test]

@@ -18,3 +18,4 @@ mod log;
 mod position;
 mod query;
 mod replay;
+mod state;

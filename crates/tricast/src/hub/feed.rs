@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tricast_core::channel::Topic;
-use tricast_core::log::{Limit, Log};
+use tricast_core::channel::{Kind, Topic};
+use tricast_core::log::{Extent, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
@@ -28,16 +28,18 @@ pub(crate) struct Feed {
 
 #[derive(Debug)]
 struct Encoded {
-    after: Seq,
-    to: Seq,
+    after: Position,
+    extent: Extent,
+    /// A state's entries are replaced, so a batch of it is good for one head only; a stream's never change.
+    head: Option<Seq>,
     bytes: Bytes,
 }
 
 /// What a reader finds after its position.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// It has everything.
-    Nothing,
+    /// It has everything, and stands at this seq: on a state, beyond what it need not be told.
+    Nothing { to: Seq },
     /// Messages, up to a seq.
     Messages(Batch),
     /// Its position cannot be continued, says this node's log; the backplane has the last word.
@@ -47,7 +49,7 @@ pub(crate) enum Found {
 /// A slice of a log, in the form that its reader asked for.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// The newest message of the slice.
+    /// Where the reader stands after it.
     pub(crate) to: Seq,
     /// How many messages.
     pub(crate) count: usize,
@@ -109,10 +111,10 @@ impl Feed {
             Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
             None => match self.slice(after, limit, now_ms) {
                 None => Found::Gap,
-                Some(messages) => found(messages, |messages| {
-                    let size = messages.iter().map(|message| message.payload.len()).sum();
-                    (size, Content::Messages(messages))
-                }),
+                Some((extent, messages)) => {
+                    let size = messages.iter().map(|message| message.size()).sum();
+                    found(extent, size, || Content::Messages(messages))
+                }
             },
         }
     }
@@ -122,36 +124,34 @@ impl Feed {
         // rather than doing the same work. Publishers never take this lock.
         let mut cache = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = &mut cache[slot(encoding)];
-        let known = slot.as_ref().filter(|known| known.after == after.seq).map(|known| known.to);
-        let (head, messages) = {
+        let (extent, head, messages) = {
             let mut log = self.lock();
-            log.expire(now_ms);
+            log.forget(now_ms);
             let head = log.head();
             if decide(self.topic.rule.kind(), Some(after), &head) != Decision::Continue {
                 return Found::Gap;
             }
-            let count = log.extent(after.seq, limit);
-            if let Some(known) = slot.as_ref().filter(|_| known.is_some_and(|to| to.since(after.seq) == count as u64)) {
-                return batch(known.to, count, known.bytes.clone());
+            let extent = log.extent(after, limit);
+            let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
+            if let Some(known) = known.filter(|known| known.head.is_none_or(|known| known == head.head)) {
+                return found(extent, known.bytes.len(), || Content::Encoded(known.bytes.clone()));
             }
-            (head, log.read(after.seq, limit))
+            (extent, head, log.read(after, limit))
         };
-        found(messages, |messages| {
-            let to = messages.last().map_or(after.seq, |message| message.seq);
-            let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
-            // Nobody else is there to share them with.
-            let alone = self.readers.len() <= 1;
-            *slot = (!alone).then(|| Encoded { after: after.seq, to, bytes: bytes.clone() });
-            (bytes.len(), Content::Encoded(bytes))
-        })
+        let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
+        // Nobody else is there to share them with.
+        let alone = self.readers.len() <= 1;
+        let good_for = (self.topic.rule.kind() == Kind::State).then_some(head.head);
+        *slot = (!alone).then(|| Encoded { after, extent, head: good_for, bytes: bytes.clone() });
+        found(extent, bytes.len(), || Content::Encoded(bytes))
     }
 
     /// The messages themselves; `None` where the position cannot be continued.
-    fn slice(&self, after: Position, limit: Limit, now_ms: u64) -> Option<Vec<Arc<Message>>> {
+    fn slice(&self, after: Position, limit: Limit, now_ms: u64) -> Option<(Extent, Vec<Arc<Message>>)> {
         let mut log = self.lock();
-        log.expire(now_ms);
+        log.forget(now_ms);
         let goes_on = decide(self.topic.rule.kind(), Some(after), &log.head()) == Decision::Continue;
-        goes_on.then(|| log.read(after.seq, limit))
+        goes_on.then(|| (log.extent(after, limit), log.read(after, limit)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -160,15 +160,9 @@ impl Feed {
     }
 }
 
-fn found(messages: Vec<Arc<Message>>, form: impl FnOnce(Vec<Arc<Message>>) -> (usize, Content)) -> Found {
-    let Some(to) = messages.last().map(|message| message.seq) else { return Found::Nothing };
-    let count = messages.len();
-    let (size, content) = form(messages);
-    Found::Messages(Batch { to, count, size, content })
-}
-
-fn batch(to: Seq, count: usize, bytes: Bytes) -> Found {
-    Found::Messages(Batch { to, count, size: bytes.len(), content: Content::Encoded(bytes) })
+fn found(extent: Extent, size: usize, content: impl FnOnce() -> Content) -> Found {
+    let Extent { count, to } = extent;
+    if count == 0 { Found::Nothing { to } } else { Found::Messages(Batch { to, count, size, content: content() }) }
 }
 
 const fn slot(encoding: Encoding) -> usize {
@@ -190,7 +184,7 @@ mod tests {
     use tricast_core::position::Epoch;
 
     fn feed(rule: Rule) -> Feed {
-        let log = Log::new(Epoch::from_bits(1), rule.retention());
+        let log = Log::new(rule.kind(), Epoch::from_bits(1), rule.retention());
         Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log)
     }
 
@@ -206,7 +200,7 @@ mod tests {
         let after = Position::new(Epoch::from_bits(1), Seq::new(after).unwrap());
         match feed.read(after, Limit { messages: 3, bytes: 1_000 }, 0, encoding) {
             Found::Messages(batch) => Some(batch),
-            Found::Nothing => None,
+            Found::Nothing { .. } => None,
             Found::Gap => panic!("a gap after {after}"),
         }
     }
@@ -240,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_cached_batch_is_not_served_once_its_beginning_is_forgotten() {
-        let retention = Retention { keep: 2, ..Retention::default() };
+        let retention = Retention { keep: 2, ..Retention::stream() };
         let feed = feed(Rule::stream().keep(retention.keep));
         let _places = [feed.readers().join(Arc::default()), feed.readers().join(Arc::default())];
         append(&feed, 2);

@@ -71,7 +71,7 @@ impl Feeds {
             return Err(BackplaneError::Unavailable { reason, maybe_applied: false });
         }
         let fresh = || {
-            let log = Log::new(self.epoch(&topic.name), topic.rule.retention());
+            let log = Log::new(topic.rule.kind(), self.epoch(&topic.name), topic.rule.retention());
             Arc::new(Feed::new(topic.clone(), log))
         };
         Ok(Arc::clone(&self.map.entry(topic.name.clone()).or_insert_with(fresh)))
@@ -117,7 +117,7 @@ impl Feeds {
         self.map.retain(|name, feed| {
             feed.forget_encoded();
             let (unwritten, over) = feed.with_log(|log| {
-                log.expire(now_ms);
+                log.forget(now_ms);
                 let idle = now_ms.saturating_sub(log.last_append_ms());
                 (log.is_unwritten(), log.bytes() == 0 && idle >= REMEMBERED_MS)
             });

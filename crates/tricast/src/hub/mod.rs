@@ -17,7 +17,7 @@ use tricast_core::backplane::{Backplane, BackplaneError};
 use tricast_core::channel::{ChannelName, NameError, Pattern, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{COMMAND_OVERHEAD_BYTES, COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
-use tricast_core::log::Appended;
+use tricast_core::log::{AppendError, Appended};
 use tricast_core::message::{Draft, DraftError};
 use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref};
@@ -113,7 +113,7 @@ impl Hub {
         draft: Draft,
     ) -> Result<Appended, PublishError> {
         let topic = self.allow_publish(who, name)?;
-        draft.check(self.config.message_bytes)?;
+        draft.check(topic.rule.kind(), self.config.message_bytes)?;
         Ok(self.backplane.append(&topic, draft, &who.scope()).await?)
     }
 
@@ -213,6 +213,8 @@ impl PublishError {
             Self::Forbidden(_) => Code::Forbidden,
             Self::Draft(DraftError::TooLarge { .. }) => Code::TooLarge,
             Self::Draft(_) => Code::BadRequest,
+            Self::Backplane(BackplaneError::Refused(AppendError::Conflict { .. })) => Code::Conflict,
+            Self::Backplane(BackplaneError::Refused(AppendError::Full { .. })) => Code::TooLarge,
             Self::Backplane(_) => Code::Unavailable,
         }
     }

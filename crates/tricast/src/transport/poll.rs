@@ -44,7 +44,7 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
     if hub.draining().is_some() {
         return Err(Refusal::new(Code::Draining, "the server is going away"));
     }
-    let mut session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json));
+    let mut session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json)).polling();
     let mut events = Events::default();
     for outcome in session.subscribe(&query.channels, query.cursor.as_ref(), None).await {
         events.begin(outcome)?;
@@ -105,7 +105,7 @@ impl Events {
     fn take(&mut self, taken: Taken) {
         for delivery in taken.deliveries {
             match delivery {
-                Delivery::Gap { event, .. } => self.put(&event),
+                Delivery::Gap { event, .. } | Delivery::Live { event, .. } => self.put(&event),
                 Delivery::Messages { batch, .. } => match batch.content {
                     Content::Encoded(bytes) => {
                         self.separate();

@@ -215,7 +215,6 @@ impl Publish {
     }
 
     /// The message as a draft. Whether it suits the channel is told by [`Draft::check`].
-    #[must_use]
     pub fn into_draft(self) -> Draft {
         let Self { payload, event, id, key, ttl, condition, .. } = self;
         let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));

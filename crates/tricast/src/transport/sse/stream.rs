@@ -192,7 +192,7 @@ impl EventStream {
             }
             if let Some(gap) = one.gap {
                 gaps_left -= 1;
-                self.put_gap(&mut out, &gap, gaps_left == 0);
+                self.put_system(&mut out, &gap, gaps_left == 0);
             }
         }
         out.into()
@@ -209,15 +209,15 @@ impl EventStream {
         let mut out = Vec::new();
         for delivery in deliveries {
             match delivery {
-                Delivery::Gap { channel, position, event } => {
+                Delivery::Gap { channel, position, event } | Delivery::Live { channel, position, event } => {
                     self.wrote(&channel, position);
-                    self.put_gap(&mut out, &event, true);
+                    self.put_system(&mut out, &event, true);
                 }
-                Delivery::Messages { channel, position, batch } => match batch.content {
+                Delivery::Messages { channel, from, batch, .. } => match batch.content {
                     Content::Encoded(bytes) => out.extend_from_slice(&bytes),
                     Content::Messages(messages) => {
                         for message in messages {
-                            self.put_message(&mut out, &channel, position, &message);
+                            self.put_message(&mut out, &channel, from, &message);
                         }
                     }
                 },
@@ -226,22 +226,23 @@ impl EventStream {
         (!out.is_empty()).then(|| out.into())
     }
 
-    fn put_message(&mut self, out: &mut Vec<u8>, channel: &ChannelName, position: Position, message: &Message) {
-        self.wrote(channel, Position { seq: message.seq, ..position });
+    fn put_message(&mut self, out: &mut Vec<u8>, channel: &ChannelName, from: Position, message: &Message) {
+        self.wrote(channel, from.advanced(message.seq));
         self.put_id(out);
         out.extend_from_slice(b"data: ");
-        message.fields(channel, position.epoch).put_json(out);
+        message.fields(channel, from.epoch).put_json(out);
         out.extend_from_slice(b"\n\n");
     }
 
-    fn put_gap(&self, out: &mut Vec<u8>, gap: &Event, with_id: bool) {
+    /// What moves a position without a message: a gap, or `live`, which raw streams never have.
+    fn put_system(&self, out: &mut Vec<u8>, event: &Event, with_id: bool) {
         if with_id && self.mode != Mode::Envelope {
             self.put_id(out);
         }
         if self.mode == Mode::Raw {
             out.extend_from_slice(b"event: tricast:gap\n");
         }
-        put_data(out, gap);
+        put_data(out, event);
     }
 
     /// The whole cursor as it is written now, without the empty line that would end the event.

@@ -258,7 +258,7 @@ impl Connection {
         events.iter().for_each(|event| chunks.put_event(event));
         for delivery in taken.deliveries {
             match delivery {
-                Delivery::Gap { event, .. } => chunks.put_event(&event),
+                Delivery::Gap { event, .. } | Delivery::Live { event, .. } => chunks.put_event(&event),
                 Delivery::Messages { batch, .. } => match batch.content {
                     Content::Encoded(bytes) => chunks.put_shared(bytes),
                     // A session with an encoding is given bytes.
