@@ -57,6 +57,8 @@ type Naive = BTreeMap<u8, (u64, Option<u64>, Option<u64>)>;
 
 struct Reader {
     position: Position,
+    /// The head of the log when the snapshot began: until the reader is past it, only what is deleted later matters.
+    began_at: Seq,
     live_at: Seq,
     map: HashMap<String, u64>,
 }
@@ -64,13 +66,14 @@ struct Reader {
 impl Reader {
     fn fresh(log: &Log) -> Self {
         let head = log.head();
-        Self { position: Position::snapshot(head.epoch, head.head), live_at: head.head, map: HashMap::new() }
+        let position = Position::snapshot(head.epoch, head.head);
+        Self { position, began_at: head.head, live_at: head.head, map: HashMap::new() }
     }
 
     fn page(&mut self, log: &Log, messages: usize) -> Result<(), TestCaseError> {
         let head = log.head();
         if let Decision::Gap { reason, position } = decide(Kind::State, Some(self.position), &head) {
-            let held = self.position.base.unwrap_or(self.position.seq);
+            let held = self.began_at.max(self.position.seq);
             prop_assert_eq!(reason, GapReason::Expired);
             prop_assert!(held < head.floor, "a gap without cause");
             prop_assert_eq!(position, Position::new(head.epoch, Seq::ZERO));
