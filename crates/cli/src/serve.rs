@@ -18,7 +18,8 @@ pub(crate) struct Options {
 
     /// For development: every channel is open to everyone, to read and to publish.
     ///
-    /// A channel is a stream that keeps its newest 1,000 messages for an hour. Only requests whose Host is a loopback
+    /// `state:…` channels are states of up to 10,000 keys, all others streams that keep their newest 1,000 messages for an
+    /// hour. Only requests whose Host is a loopback
     /// name or the listen address are answered.
     #[arg(long)]
     dev: bool,
@@ -60,9 +61,9 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
 
 /// What `--dev` promises.
 async fn open_to_everyone(addr: SocketAddr) -> Result<Tricast, BuildError> {
-    let open =
-        Rule::stream().keep(1_000).ttl(Duration::from_secs(3_600)).subscribe(Access::Anyone).publish(Access::Anyone);
-    Tricast::builder().rule("{any}", open).local_only(addr).build().await
+    let state = Rule::state().publish(Access::Anyone);
+    let stream = Rule::stream().keep(1_000).ttl(Duration::from_secs(3_600)).publish(Access::Anyone);
+    Tricast::builder().rule("state:{any}", state).rule("{any}", stream).local_only(addr).build().await
 }
 
 fn app(tricast: &Tricast) -> Router {
