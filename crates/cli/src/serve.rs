@@ -19,8 +19,7 @@ pub(crate) struct Options {
     /// For development: every channel is open to everyone, to read and to publish.
     ///
     /// `state:…` channels are states of up to 10,000 keys, all others streams that keep their newest 1,000 messages for an
-    /// hour. Only requests whose Host is a loopback
-    /// name or the listen address are answered.
+    /// hour. Only requests whose Host is a loopback name or the listen address are answered.
     #[arg(long)]
     dev: bool,
 }

@@ -26,6 +26,8 @@ use crate::position::Seq;
 #[derive(Debug, Default)]
 pub struct Dedup {
     windows: HashMap<Scope, Window>,
+    /// Bytes of all ids' texts.
+    texts: usize,
 }
 
 #[derive(Debug, Default)]
@@ -52,20 +54,23 @@ impl Dedup {
     pub fn remember(&mut self, publisher: &Scope, id: &str, seq: Seq, now_ms: u64) {
         let window = self.windows.entry(publisher.clone()).or_default();
         // First, so that an id that comes again after its time has one place in the order, not two.
-        window.expire(now_ms);
+        let forgotten = window.expire(now_ms);
+        self.texts -= forgotten;
         let id: Arc<str> = Arc::from(id);
         if window.known.insert(Arc::clone(&id), Entry { seq, at_ms: now_ms }).is_none() {
+            self.texts += id.len();
             window.oldest_first.push_back(id);
         }
         while window.oldest_first.len() > DEDUP_IDS {
-            window.forget_oldest();
+            self.texts -= window.forget_oldest();
         }
     }
 
     /// Forgets what is over at `now_ms`, to give its memory back; [`Dedup::find`] needs no such call.
     pub fn expire(&mut self, now_ms: u64) {
+        let texts = &mut self.texts;
         self.windows.retain(|_, window| {
-            window.expire(now_ms);
+            *texts -= window.expire(now_ms);
             !window.known.is_empty()
         });
     }
@@ -76,6 +81,17 @@ impl Dedup {
         self.windows.values().map(|window| window.known.len()).sum()
     }
 
+    /// Bytes that remembering costs: each id's text, and its places in the window's tables.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const TEXT: usize = 2 * size_of::<usize>();
+        const ENTRY: usize = size_of::<(Arc<str>, Entry)>() + 1;
+        // A hash table keeps an eighth of its places empty.
+        let table = |window: &Window| window.known.capacity() * 8 / 7 * ENTRY;
+        let places = |window: &Window| table(window) + window.oldest_first.capacity() * size_of::<Arc<str>>();
+        self.texts + self.len() * TEXT + self.windows.values().map(places).sum::<usize>()
+    }
+
     /// Whether no id is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -84,18 +100,21 @@ impl Dedup {
 }
 
 impl Window {
-    fn expire(&mut self, now_ms: u64) {
+    /// Forgets what is over; returns the bytes of its texts.
+    fn expire(&mut self, now_ms: u64) -> usize {
+        let mut texts = 0;
         while let Some(oldest) = self.oldest_first.front()
             && self.known.get(oldest).is_none_or(|entry| entry.is_over(now_ms))
         {
-            self.forget_oldest();
+            texts += self.forget_oldest();
         }
+        texts
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.oldest_first.pop_front() {
-            self.known.remove(&oldest);
-        }
+    fn forget_oldest(&mut self) -> usize {
+        let Some(oldest) = self.oldest_first.pop_front() else { return 0 };
+        self.known.remove(&oldest);
+        oldest.len()
     }
 }
 

@@ -10,13 +10,16 @@ use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
 use crate::handle::Tricast;
-use crate::hub::{Config, Feeds, Hub};
+use crate::hub::{Capacity, Config, Feeds, Hub};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
 
 /// Channels alive on a node unless configured.
 const CHANNELS: usize = 1_000_000;
+
+/// Bytes of all logs unless configured.
+const MEMORY_BYTES: u64 = 1 << 30;
 
 /// The largest settings that are taken. "No limit" is none of them: a parser needs one.
 const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -46,7 +49,7 @@ const MAINTENANCE: Duration = Duration::from_secs(60);
 pub struct Builder {
     rules: Vec<(String, Rule)>,
     config: Config,
-    channels: usize,
+    capacity: Capacity,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
@@ -63,7 +66,7 @@ impl Default for Builder {
                 write_timeout: Duration::from_secs(10),
                 local_only: None,
             },
-            channels: CHANNELS,
+            capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
             clock: None,
             entropy: None,
         }
@@ -93,7 +96,15 @@ impl Builder {
     /// Sets how many channels this node keeps. For one more, those that are idle longest and that nobody reads are
     /// forgotten; where all are read it is refused as `unavailable`. Default: 1,000,000.
     pub fn channels(mut self, channels: usize) -> Self {
-        self.channels = channels;
+        self.capacity.channels = channels;
+        self
+    }
+
+    /// Sets how many bytes the logs of all channels may have, by the node's own account. Beyond it the streams that are
+    /// idle longest let their messages go, and states that nobody reads are forgotten whole; where that is not enough,
+    /// publishing is refused as `unavailable`. Default: 1 GiB.
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.capacity.bytes = bytes;
         self
     }
 
@@ -148,13 +159,14 @@ impl Builder {
     /// Outside a Tokio runtime.
     pub async fn build(self) -> Result<Tricast, BuildError> {
         let rules = self.rules.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
-        check_config(&self.config)?;
+        check_config(&self.config, self.capacity)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
-        let feeds = Arc::new(Feeds::new(self.channels, &*entropy, Sweeper::start()));
+        let feeds = Feeds::new(self.capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
+        let feeds = Arc::new(feeds);
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
@@ -196,9 +208,11 @@ fn checked((pattern, rule): (String, Rule)) -> Result<(Pattern, Arc<Rule>), Buil
     }
 }
 
-fn check_config(config: &Config) -> Result<(), BuildError> {
+fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
     let zeros = [
         ("message_bytes", config.message_bytes == 0),
+        ("channels", capacity.channels == 0),
+        ("memory_bytes", capacity.bytes == 0),
         ("channels_per_connection", config.channels_per_connection == 0),
         ("heartbeat_ws", config.heartbeat_ws.is_zero()),
         ("heartbeat_sse", config.heartbeat_sse.is_zero()),

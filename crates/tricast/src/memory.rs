@@ -46,7 +46,7 @@ impl Memory {
     }
 
     fn append_now(&self, topic: &Topic, draft: Draft, publisher: &Scope) -> Result<Appended, BackplaneError> {
-        let feed = self.feeds.obtain(topic)?;
+        let feed = self.feeds.obtain_to_append(topic)?;
         let stamp = Stamp { now_ms: self.clock.wall_ms(), tag: self.tag() };
         let (appended, next_expiry) = feed.with_log(|log| (log.append(draft, publisher, stamp), log.next_expiry()));
         let appended = appended?;
@@ -188,6 +188,7 @@ mod tests {
     use tricast_testkit::clock::VirtualClock;
     use tricast_testkit::entropy::Seeded;
 
+    use crate::hub::Capacity;
     use crate::wake::Sweeper;
 
     #[derive(Default)]
@@ -203,8 +204,10 @@ mod tests {
 
     fn backplane() -> (Arc<dyn Backplane>, Arc<Heard>) {
         let entropy = Seeded::new(1);
-        let feeds = Arc::new(Feeds::new(100, &entropy, Sweeper::start()));
-        let memory = Memory::new(feeds, Arc::new(VirtualClock::default()), &entropy);
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::default());
+        let capacity = Capacity { channels: 100, bytes: u64::MAX };
+        let feeds = Arc::new(Feeds::new(capacity, Arc::clone(&clock), &entropy, Sweeper::start()));
+        let memory = Memory::new(feeds, clock, &entropy);
         let heard = Arc::new(Heard::default());
         memory.attach(Arc::clone(&heard) as _);
         (Arc::new(memory), heard)

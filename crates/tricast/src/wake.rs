@@ -140,7 +140,7 @@ mod tests {
     fn feed() -> Arc<Feed> {
         let rule = Rule::stream();
         let log = Log::new(rule.kind(), Epoch::from_bits(1), rule.retention());
-        Arc::new(Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log))
+        Arc::new(Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log, Arc::default()))
     }
 
     fn join(feed: &Feed, count: usize) -> Vec<(u64, Arc<Bell>)> {

@@ -329,6 +329,20 @@ impl Log {
         self.bytes
     }
 
+    /// Bytes that the log costs in all: its messages, and the ids that it remembers.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.bytes + self.dedup.bytes() as u64
+    }
+
+    /// Forgets a stream's messages all at once, to give their memory back; a state's entries stay. Returns whether
+    /// anything was forgotten. The head stays, so who had everything misses nothing.
+    pub fn let_go(&mut self) -> bool {
+        let Kept::Stream(stream) = &mut self.kept else { return false };
+        *stream = Stream::default();
+        std::mem::take(&mut self.bytes) > 0
+    }
+
     /// How many keys a state holds, or messages a stream.
     #[must_use]
     pub fn len(&self) -> usize {

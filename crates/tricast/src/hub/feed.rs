@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tricast_core::channel::{Kind, Topic};
-use tricast_core::log::{Extent, Limit, Log};
+use tricast_core::channel::{ChannelName, Kind, Topic};
+use tricast_core::log::{Extent, Head, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
@@ -24,6 +24,42 @@ pub(crate) struct Feed {
     log: Mutex<Log>,
     /// The last batch in each encoding, for the readers that come next to the same place.
     encoded: Mutex<[Option<Encoded>; 4]>,
+    account: Arc<Account>,
+}
+
+/// What all channels of a node cost in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    bytes: AtomicU64,
+}
+
+impl Account {
+    /// Bytes of all logs, with what each channel costs by being alive.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn subtract(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let memory = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).memory();
+        self.account.subtract(overhead(&self.topic) + memory);
+    }
+}
+
+/// Bytes that a channel costs by being alive, before anything is in it: itself, its name, its place among the others.
+fn overhead(topic: &Topic) -> u64 {
+    const SHARED: usize = 2 * size_of::<usize>();
+    const PLACE: usize = (size_of::<(ChannelName, Arc<Feed>)>() + 1) * 8 / 7;
+    (size_of::<Feed>() + SHARED + PLACE + topic.name.as_str().len() + SHARED) as u64
 }
 
 #[derive(Debug)]
@@ -67,9 +103,12 @@ pub(crate) enum Content {
 }
 
 impl Feed {
-    pub(crate) fn new(topic: Topic, log: Log) -> Self {
+    /// A channel made alive; its log's memory is counted in `account`.
+    pub(crate) fn new(topic: Topic, log: Log, account: Arc<Account>) -> Self {
         let newest = AtomicU64::new(log.head().head.get());
-        Self { topic, readers: Readers::default(), newest, log: Mutex::new(log), encoded: Mutex::default() }
+        let readers = Readers::default();
+        account.add(overhead(&topic) + log.memory());
+        Self { topic, readers, newest, log: Mutex::new(log), encoded: Mutex::default(), account }
     }
 
     pub(crate) fn topic(&self) -> &Topic {
@@ -83,7 +122,14 @@ impl Feed {
     /// Changes the log, and publishes its newest seq before the lock is gone.
     pub(crate) fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
         let mut log = self.lock();
+        let before = log.memory();
         let done = change(&mut log);
+        let after = log.memory();
+        if after >= before {
+            self.account.add(after - before);
+        } else {
+            self.account.subtract(before - after);
+        }
         self.newest.store(log.head().head.get(), Ordering::Release);
         done
     }
@@ -109,13 +155,15 @@ impl Feed {
     pub(crate) fn read(&self, after: Position, limit: Limit, now_ms: u64, encoding: Option<Encoding>) -> Found {
         match encoding {
             Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
-            None => match self.slice(after, limit, now_ms) {
-                None => Found::Gap,
-                Some((extent, messages)) => {
-                    let size = messages.iter().map(|message| message.size()).sum();
-                    found(extent, size, || Content::Messages(messages))
-                }
-            },
+            None => {
+                let read = self.with_log(|log| {
+                    let (extent, _) = goes_on(log, after, limit, now_ms)?;
+                    Some((extent, log.read(after, limit)))
+                });
+                let Some((extent, messages)) = read else { return Found::Gap };
+                let size = messages.iter().map(|message| message.size()).sum();
+                found(extent, size, || Content::Messages(messages))
+            }
         }
     }
 
@@ -124,19 +172,18 @@ impl Feed {
         // rather than doing the same work. Publishers never take this lock.
         let mut cache = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = &mut cache[slot(encoding)];
-        let (extent, head, messages) = {
-            let mut log = self.lock();
-            log.forget(now_ms);
-            let head = log.head();
-            if decide(self.topic.rule.kind(), Some(after), &head) != Decision::Continue {
-                return Found::Gap;
-            }
-            let extent = log.extent(after, limit);
+        let known = |extent: Extent, head: &Head| {
             let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
-            if let Some(known) = known.filter(|known| known.head.is_none_or(|known| known == head.head)) {
-                return found(extent, known.bytes.len(), || Content::Encoded(known.bytes.clone()));
-            }
-            (extent, head, log.read(after, limit))
+            known.filter(|known| known.head.is_none_or(|known| known == head.head)).map(|known| known.bytes.clone())
+        };
+        let read = self.with_log(|log| {
+            let (extent, head) = goes_on(log, after, limit, now_ms)?;
+            Some((extent, head, known(extent, &head).ok_or_else(|| log.read(after, limit))))
+        });
+        let (extent, head, messages) = match read {
+            None => return Found::Gap,
+            Some((extent, _, Ok(bytes))) => return found(extent, bytes.len(), || Content::Encoded(bytes)),
+            Some((extent, head, Err(messages))) => (extent, head, messages),
         };
         let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
         // Nobody else is there to share them with.
@@ -146,18 +193,18 @@ impl Feed {
         found(extent, bytes.len(), || Content::Encoded(bytes))
     }
 
-    /// The messages themselves; `None` where the position cannot be continued.
-    fn slice(&self, after: Position, limit: Limit, now_ms: u64) -> Option<(Extent, Vec<Arc<Message>>)> {
-        let mut log = self.lock();
-        log.forget(now_ms);
-        let goes_on = decide(self.topic.rule.kind(), Some(after), &log.head()) == Decision::Continue;
-        goes_on.then(|| (log.extent(after, limit), log.read(after, limit)))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Log> {
         // A panic under this lock would be a bug in `Log`, whose methods leave it consistent between statements.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How far a reader may go; `None` where its position cannot be continued.
+fn goes_on(log: &mut Log, after: Position, limit: Limit, now_ms: u64) -> Option<(Extent, Head)> {
+    log.forget(now_ms);
+    let head = log.head();
+    let goes_on = decide(log.kind(), Some(after), &head) == Decision::Continue;
+    goes_on.then(|| (log.extent(after, limit), head))
 }
 
 fn found(extent: Extent, size: usize, content: impl FnOnce() -> Content) -> Found {
@@ -185,7 +232,7 @@ mod tests {
 
     fn feed(rule: Rule) -> Feed {
         let log = Log::new(rule.kind(), Epoch::from_bits(1), rule.retention());
-        Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log)
+        Feed::new(Topic { name: "a".parse().unwrap(), rule: Arc::new(rule) }, log, Arc::default())
     }
 
     fn append(feed: &Feed, count: usize) {

@@ -23,7 +23,7 @@ use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref};
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
-pub(crate) use feeds::Feeds;
+pub(crate) use feeds::{Capacity, Feeds};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
