@@ -23,6 +23,7 @@ mod drain;
 mod embedding;
 mod envelope_sse;
 mod heartbeat;
+mod history;
 mod long_poll;
 mod order;
 mod proxies;

@@ -13,6 +13,7 @@ use tricast_core::log::Appended;
 use tricast_core::protocol::event::{ErrorEvent, Published, Unsubscribed};
 use tricast_core::protocol::{Batch, ClientId, Code, Command, Event, Publish, Ref, SubscribeTo};
 
+use crate::history::{self, Asked};
 use crate::hub::{Hub, PublishError};
 use crate::session::{Outcome, Session};
 
@@ -73,7 +74,10 @@ impl<'a> Executor<'a> {
                 }
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
-            Command::History { channel, reference, .. } | Command::Presence { channel, reference, .. } => {
+            Command::History { channel, from, limit, reference } => {
+                answers.push(history::answer(self.hub, self.who, Asked { channel, from, limit, reference }).await);
+            }
+            Command::Presence { channel, reference, .. } => {
                 answers.push(error(reference, channel, Code::BadRequest, format!("{name} is not served")));
             }
             Command::Call { reference, .. } => answers.push(not_served(name, "", reference)),

@@ -40,6 +40,7 @@ mod builder;
 mod commands;
 mod expiry;
 mod handle;
+mod history;
 mod hub;
 mod memory;
 mod reader;

@@ -1,5 +1,7 @@
 //! What logs say that they cost, against what the allocator gave them.
 
+#![allow(clippy::unwrap_used, reason = "the lint spares tests themselves, but not the functions that they share")]
+
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
