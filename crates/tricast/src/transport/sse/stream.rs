@@ -152,10 +152,8 @@ impl EventStream {
                 let after = bye.after.unwrap_or_default();
                 return self.farewell(bye, after);
             }
+            // Whatever is left is taken by the next call.
             let taken = self.session.take(Limit::default()).await;
-            if taken.more {
-                self.session.ring();
-            }
             if let Some(chunk) = self.chunk(taken) {
                 return chunk;
             }
