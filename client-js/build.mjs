@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -35,21 +35,40 @@ const privateNames = {
   },
 };
 
+/**
+ * Properties that only the client's own objects have: no part of its API, of the wire or of the platform bears one of these
+ * names, so they may be shortened like the private ones.
+ */
+const INTERNAL = [
+  ...['answered', 'attach', 'changed', 'choose', 'current', 'ended', 'env', 'expect', 'fail', 'failed', 'failures'],
+  ...['flying', 'forget', 'heard', 'outcome', 'own', 'parallel', 'patience', 'receive', 'refuse', 'refused', 'restart'],
+  ...['sentAt', 'settle', 'sink', 'unsent', 'waiting', 'wake', 'wants'],
+];
+
 async function bundle(outfile, options) {
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: ['src/index.ts'],
-    outfile,
+    write: false,
     bundle: true,
     minify: true,
     target: 'es2020',
     charset: 'utf8',
-    mangleProps: /^__/,
+    mangleProps: new RegExp(`^(__.*|${INTERNAL.join('|')})$`),
     plugins: [privateNames],
     legalComments: 'none',
-    banner: { js: `/* tricast ${version} | ${license} */` },
+    format: 'esm',
+  });
+  // Once more: only in one module does esbuild put constants in place.
+  const { code } = await transform(outputFiles[0].text, {
+    minify: true,
+    target: 'es2020',
+    charset: 'utf8',
+    banner: `/* tricast ${version} | ${license} */`,
     ...options,
   });
+  mkdirSync(dirname(outfile), { recursive: true });
+  writeFileSync(outfile, code);
 }
 
 function emitTypes(outDir) {

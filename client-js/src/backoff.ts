@@ -1,3 +1,5 @@
+import { MAX_TIMER } from './limits.js';
+
 /** How long to wait between tries, in milliseconds. */
 export interface BackoffOptions {
   /** Upper bound of the first wait; doubled for each further one. Default 500. */
@@ -5,9 +7,6 @@ export interface BackoffOptions {
   /** Upper bound of all waits. Default 30,000. */
   readonly cap?: number;
 }
-
-/** What a timer can hold; beyond it, runtimes fire at once. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Exponential backoff with full jitter. It resets on proof only, never on a mere attempt. */
 export class Backoff {

@@ -1,13 +1,18 @@
+import type { Backoff } from './backoff.js';
 import { fromBase64 } from './base64.js';
 import { Emitter } from './emitter.js';
-import { TricastError } from './errors.js';
+import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
+import { parsePosition } from './position.js';
 import type { ChannelEvent, From, GapReason, MessageEvent, ServerCode } from './protocol.js';
 import { Reader } from './reader.js';
 
 /** How a channel is read. */
 export interface ChannelOptions {
-  /** Where to start; from then on the client goes on at its own position. Default `latest`. */
+  /**
+   * Where to start: `latest`, `earliest`, `last:N`, or a position `<epoch>-<seq>` as `channel.position` tells it. From
+   * then on the client goes on at its own position. Default `latest`.
+   */
   readonly from?: From;
 }
 
@@ -47,7 +52,7 @@ export interface Subscribed {
 /** The server ended the subscription; the client does not ask again. */
 export interface Unsubscribed {
   readonly channel: string;
-  readonly code?: ServerCode;
+  readonly code?: ServerCode | undefined;
 }
 
 /** What `channel.on` listens to. */
@@ -63,10 +68,14 @@ export interface ChannelEvents {
 /** One channel, read from a position of its own over whatever connection lives. */
 export class Channel {
   readonly name: string;
+  /** @internal How long it is left alone after trouble of its own. */
+  readonly backoff: Backoff;
+  /** @internal While it is not to be asked for: cancels the wait. */
+  wake: (() => void) | null = null;
   readonly #events = new Emitter<ChannelEvents>();
-  readonly #reader = new Reader();
+  readonly #reader: Reader;
   readonly #outbox: Outbox;
-  readonly #left: (channel: Channel, why: TricastError) => void;
+  readonly #left: (channel: Channel) => void;
   readonly #from: From | undefined;
   /** The one connection whose messages count. */
   #owner: object | null = null;
@@ -76,19 +85,16 @@ export class Channel {
   #stuck = 0;
 
   /** @internal */
-  constructor(
-    name: string,
-    options: ChannelOptions,
-    outbox: Outbox,
-    left: (channel: Channel, why: TricastError) => void,
-  ) {
+  constructor(name: string, from: From | undefined, backoff: Backoff, outbox: Outbox, left: (channel: Channel) => void) {
     this.name = name;
-    this.#from = options.from;
+    this.backoff = backoff;
+    this.#reader = new Reader(parsePosition(from ?? ''));
     this.#outbox = outbox;
     this.#left = left;
+    this.#from = from;
   }
 
-  /** The last position that was handled, null before the first. */
+  /** The last position that was handled; before the first, the one to start from, or null. */
   get position(): string | null {
     return this.#reader.position;
   }
@@ -103,19 +109,16 @@ export class Channel {
     return this.#events.on(name, handler);
   }
 
-  /**
-   * Publishes what has a JSON form. Resolves once the message is in the log; until then it is
-   * repeated with the same id over whatever transport lives. Publishes to one channel keep their order.
-   *
-   * Rejects with a `TricastError`, or with the reason of `options.signal`.
-   */
-  publish(data: unknown, options: PublishOptions = {}): Promise<Published> {
-    return this.#closed ? Promise.reject(this.#error('closed')) : this.#outbox.publish(this.name, data, options);
+  /** The same as `rt.publish` with this channel's name: whether it is read, or may be, makes no difference. */
+  publish(data: unknown, options?: PublishOptions): Promise<Published> {
+    return this.#outbox.publish(this.name, data, options);
   }
 
-  /** Stops reading. Publishes that are not acknowledged yet reject with `closed`. */
+  /** Stops reading, without an event. Publishes go on. */
   close(): void {
-    this.shut(this.#error('closed'));
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#left(this);
   }
 
   /** @internal The `from` of the next request for this channel. */
@@ -131,7 +134,7 @@ export class Channel {
   /**
    * @internal Takes an event that `connection` brought.
    *
-   * @returns 0, or how many faults in a row make it necessary to ask again.
+   * @returns 0, or how many faults there were without a message between: it is necessary to ask again.
    */
   receive(event: ChannelEvent, connection: object): number {
     if (event.type === 'unsubscribed') {
@@ -146,44 +149,30 @@ export class Channel {
       this.#faults++;
       return ++this.#stuck;
     }
-    if (verdict === 'deliver') {
-      if (event.type === 'message') {
-        this.#stuck = 0;
-        this.#events.emit('message', this.#message(event));
-      } else if (event.type === 'gap') {
-        this.#events.emit('gap', event);
-      } else {
-        this.#events.emit('subscribed', event);
-      }
-    }
+    if (verdict === 'drop') return 0;
+    if (event.type === 'message') this.#stuck = 0;
+    if (!this.#stuck) this.backoff.reset();
+    if (event.type === 'message') this.#events.emit('message', messageOf(event));
+    else if (event.type === 'gap') this.#events.emit('gap', event);
+    else this.#events.emit('subscribed', event);
     return 0;
   }
 
-  /** @internal The server refused the subscription. */
-  refuse(error: TricastError): void {
+  /** @internal The server refused the subscription. @returns whether to try again. */
+  refuse(error: TricastError): boolean {
     this.#events.emit('error', error);
     if (!error.retryable) this.#end(error.code as ServerCode);
-  }
-
-  /** @internal Ends without an event. */
-  shut(why: TricastError): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#left(this, why);
+    return !this.#closed;
   }
 
   #end(code?: ServerCode): void {
     if (this.#closed) return;
-    this.shut(this.#error(code ?? 'closed'));
-    this.#events.emit('unsubscribed', { channel: this.name, ...(code && { code }) });
+    this.close();
+    this.#events.emit('unsubscribed', { channel: this.name, code });
   }
+}
 
-  #message(event: MessageEvent): Message {
-    const { data, data64, epoch, seq } = event;
-    return { ...event, position: `${epoch}-${seq}`, data: data64 === undefined ? data : fromBase64(data64) };
-  }
-
-  #error(code: ServerCode | 'closed'): TricastError {
-    return new TricastError(code, `${this.name} is closed`, this.name);
-  }
+function messageOf(event: MessageEvent): Message {
+  const { data, data64, epoch, seq } = event;
+  return { ...event, position: `${epoch}-${seq}`, data: data64 === undefined ? data : fromBase64(data64) };
 }

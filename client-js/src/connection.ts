@@ -1,11 +1,12 @@
-import { Backoff, type BackoffOptions } from './backoff.js';
+import type { Backoff } from './backoff.js';
 import type { Channel } from './channel.js';
 import { Choice } from './choice.js';
 import type { Environment } from './environment.js';
-import { unreachable, type TricastError } from './errors.js';
-import type { Outbox } from './outbox.js';
+import { TricastError, unreachable } from './errors.js';
+import { DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CHANNELS, MAX_CONNECT_TIMEOUT } from './limits.js';
+import type { Carrier, Outbox } from './outbox.js';
 import { errorOf, type ServerEvent } from './protocol.js';
-import type { Sink, Transport, TransportFactory, TransportName, Want } from './transport/transport.js';
+import type { Fate, Sendable, Sink, Transport, TransportClass, TransportName, Want } from './transport/transport.js';
 
 /** What the client is doing (protocol section 9). */
 export interface State {
@@ -19,61 +20,61 @@ export interface State {
   readonly error?: TricastError;
 }
 
-/** What a connection works for. */
+/** What a connection works for, and with. */
 export interface ConnectionHost {
+  readonly transports: Readonly<Record<TransportName, TransportClass>>;
   /** The channels to read, by name. */
   readonly channels: ReadonlyMap<string, Channel>;
   readonly outbox: Outbox;
   changed(state: State): void;
 }
 
-/** How long to be patient, and how to open each transport. */
-export interface ConnectionOptions {
-  readonly open: Readonly<Record<TransportName, TransportFactory>>;
-  readonly transports: readonly TransportName[];
-  readonly connectTimeout?: number | undefined;
-  readonly backoff?: BackoffOptions | undefined;
-}
-
-const DEFAULT_CONNECT_TIMEOUT = 5000;
-
-/** However many rounds failed, a transport gets no more patience than this. */
-const MAX_CONNECT_TIMEOUT = 30_000;
+const BEST_FIRST: readonly TransportName[] = ['ws', 'sse', 'poll'];
 
 /**
  * Keeps one connection while there are channels: tries transports until one has proved itself, waits when none did, and
  * begins with the best again when the connection was lost.
  *
- * The choice blames a transport only for what is its own: silence, refusal by strangers, a cut before the proof. When the
- * server itself says no, it waits as told.
+ * The choice blames a transport only for what is its own: silence, refusal by strangers, a cut before the proof, a
+ * message that it cannot carry. When the server itself says no, it waits as told. A channel that is in trouble alone is
+ * left out for a while of its own.
+ *
+ * Without channels there is no connection, and publishes go by POST.
  */
 export class Connection implements Sink {
+  /** Changed by the connection alone. */
+  state: State = { status: 'idle', transport: null };
   readonly #env: Environment;
   readonly #host: ConnectionHost;
-  readonly #options: ConnectionOptions;
   readonly #backoff: Backoff;
   #choice: Choice;
   #link: Transport | null = null;
-  #state: State = { status: 'idle', transport: null };
   #updating = false;
-  readonly #left = new Set<string>();
+  /** Carries publishes while there is no connection. */
+  readonly #poster: Carrier;
+  #maxChannels = DEFAULT_MAX_CHANNELS;
   #cancelWait = (): void => {};
 
-  constructor(env: Environment, host: ConnectionHost, options: ConnectionOptions) {
+  constructor(env: Environment, host: ConnectionHost) {
     this.#env = env;
     this.#host = host;
-    this.#options = options;
-    this.#backoff = new Backoff(env.random, options.backoff);
-    this.#choice = new Choice(options.transports, env);
+    this.#backoff = env.backoff();
+    this.#choice = new Choice(env.options.transports ?? BEST_FIRST, env);
+    this.#poster = new host.transports.poll(env, this, 0);
+    host.outbox.attach(this.#poster);
   }
 
-  get state(): State {
-    return this.#state;
+  /** This channel left. */
+  forget(channel: Channel): void {
+    channel.wake?.();
+    this.#link?.forget(channel.name);
+    this.update();
   }
 
-  /** The channel set changed: this one left, or one came. Changes of one turn of the event loop are taken together. */
-  update(left?: string): void {
-    if (left) this.#left.add(left);
+  /** The channel set changed. Changes of one turn of the event loop are taken together. */
+  update(): void {
+    // From now on publishes wait for the connection.
+    if (this.state.status === 'idle') this.#host.outbox.attach(null);
     if (this.#updating) return;
     this.#updating = true;
     queueMicrotask(() => {
@@ -82,11 +83,11 @@ export class Connection implements Sink {
     });
   }
 
-  /** Tries other transports from now on. A living connection stays if it is on the first of them. */
+  /** Tries other transports from now on. A living connection stays if it is on the first of them that exists here. */
   choose(transports: readonly TransportName[]): void {
     this.#choice = new Choice(transports, this.#env);
-    const { status, transport } = this.#state;
-    if (status === 'idle' || status === 'closed' || (transport && transport === transports[0])) return;
+    const { status, transport } = this.state;
+    if (status === 'idle' || status === 'closed' || (transport && transport === this.#choice.current)) return;
     this.#drop();
     this.#connect();
   }
@@ -98,25 +99,36 @@ export class Connection implements Sink {
   }
 
   wants(): Want[] {
-    return [...this.#host.channels.values()].map(({ name, from }) => (from === undefined ? { name } : { name, from }));
+    const awake = [...this.#host.channels.values()].filter(({ wake }) => !wake);
+    return awake.map(({ name, from }) => ({ name, from }));
   }
 
   event(event: ServerEvent): void {
+    const { channels, outbox } = this.#host;
+    if (event.type === 'published') return outbox.outcome(event.ref, event);
+    if (event.type === 'error') return outbox.outcome(event.ref, errorOf(event));
     const link = this.#link;
     if (!link) return;
     switch (event.type) {
       case 'welcome':
-        this.#host.outbox.welcome(event);
+        this.#maxChannels = event.limits?.channels ?? DEFAULT_MAX_CHANNELS;
+        outbox.limit = event.limits?.message ?? Infinity;
         return this.#proven(link);
       case 'bye':
-        return this.ended(errorOf(event), !event.reconnect);
+        // Said to channels that have left within this turn; those of now are asked for at its end.
+        if (!event.reconnect && this.#updating) return;
+        return this.ended(errorOf(event), event.reconnect ? undefined : 'final');
       case 'subscribed':
       case 'gap':
       case 'message':
       case 'unsubscribed': {
-        const faults = this.#host.channels.get(event.channel)?.receive(event, link);
-        if (faults === 1) link.again(event.channel);
-        else if (faults) this.ended(unreachable(`messages of ${event.channel} are missing again`));
+        const channel = channels.get(event.channel);
+        const faults = channel?.receive(event, link);
+        if (channel && faults) {
+          link.forget(channel.name);
+          if (faults > 1) this.#rest(channel);
+          link.update();
+        }
       }
     }
   }
@@ -128,15 +140,25 @@ export class Connection implements Sink {
     this.#proven(link);
   }
 
-  refused(error: TricastError): void {
-    this.#host.channels.get(error.channel ?? '')?.refuse(error);
+  refused({ code, message, channel: culprit, retryAfter }: TricastError, names: readonly string[]): void {
+    const { channels } = this.#host;
+    // Where nobody is named there were too many at once, and the newest are surplus.
+    const surplus = code === 'too_many_channels' && !culprit;
+    for (const name of surplus ? names.slice(names.length > this.#maxChannels ? this.#maxChannels : -1) : names) {
+      const channel = channels.get(name);
+      if (channel?.refuse(new TricastError(code, message, name, retryAfter))) this.#rest(channel, retryAfter);
+    }
   }
 
-  ended(error: TricastError, final = false): void {
-    const proven = this.#state.status === 'connected';
+  unsent(batch: readonly Sendable[], error: TricastError): void {
+    for (const { ref } of batch) this.#host.outbox.outcome(ref, error);
+  }
+
+  ended(error: TricastError, fate?: Fate): void {
+    const proven = this.state.status === 'connected';
     this.#drop();
-    if (final) return this.close(error);
-    if (!proven && error.code === 'unreachable') {
+    if (fate === 'final') return this.close(error);
+    if (fate === 'blamed' || (!proven && error.code === 'unreachable')) {
       this.#choice.failed();
       if (this.#choice.current) return this.#connect();
     }
@@ -144,38 +166,36 @@ export class Connection implements Sink {
   }
 
   #apply(): void {
-    const { status } = this.#state;
+    const { status } = this.state;
     if (status === 'closed') return;
     if (this.#host.channels.size === 0) {
       this.#drop();
+      this.#choice.restart();
+      this.#host.outbox.attach(this.#poster);
       if (status !== 'idle') this.#set('idle');
     } else if (status === 'idle') {
       this.#connect();
     } else {
       this.#link?.update();
-      // One that left and came back in the same turn is not the one that was asked for.
-      for (const name of this.#left) if (this.#host.channels.has(name)) this.#link?.again(name);
     }
-    this.#left.clear();
   }
 
   #connect(): void {
     const name = this.#choice.current;
-    if (!name) return this.#wait(unreachable('no transport is available here'));
-    const { open, connectTimeout = DEFAULT_CONNECT_TIMEOUT } = this.#options;
+    if (!name) return this.#wait(unreachable('no transport'));
+    const { connectTimeout = DEFAULT_CONNECT_TIMEOUT } = this.#env.options;
     const patience = Math.min(MAX_CONNECT_TIMEOUT, connectTimeout * 2 ** this.#backoff.failures);
-    const link = open[name](this.#env, this, patience);
+    const link = new this.#host.transports[name](this.#env, this, patience);
     this.#link = link;
-    if (this.#state.status !== 'connecting') this.#set('connecting');
+    if (this.state.status !== 'connecting') this.#set('connecting');
     // A handler of the state may have closed it again.
     if (link === this.#link) link.update();
   }
 
   #proven(link: Transport): void {
     const transport = this.#choice.current;
-    if (this.#state.status === 'connected') return;
+    if (this.state.status === 'connected') return;
     this.#backoff.reset();
-    this.#choice.restart();
     this.#set('connected', { transport });
     if (link === this.#link) this.#host.outbox.attach(link);
   }
@@ -187,6 +207,14 @@ export class Connection implements Sink {
     this.#set('waiting', { retryAt: this.#env.clock.now() + ms, error });
   }
 
+  /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
+  #rest(channel: Channel, atLeast?: number): void {
+    channel.wake = this.#env.clock.timer(channel.backoff.next(atLeast), () => {
+      channel.wake = null;
+      this.update();
+    });
+  }
+
   #drop(): void {
     this.#cancelWait();
     const link = this.#link;
@@ -196,7 +224,7 @@ export class Connection implements Sink {
   }
 
   #set(status: State['status'], details?: Partial<State>): void {
-    this.#state = { status, transport: null, ...details };
-    this.#host.changed(this.#state);
+    this.state = { status, transport: null, ...details };
+    this.#host.changed(this.state);
   }
 }

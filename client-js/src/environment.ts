@@ -1,4 +1,4 @@
-import type { BackoffOptions } from './backoff.js';
+import { Backoff, type BackoffOptions } from './backoff.js';
 import type { TransportName } from './transport/transport.js';
 
 /** Time as the client sees it. */
@@ -36,9 +36,12 @@ export class Environment {
   readonly WebSocket: typeof WebSocket | null;
   readonly clock: Clock;
   readonly random: () => number;
+  /** What else was given; who uses it has the default. */
+  readonly options: Options;
   readonly #base: string;
 
   constructor(url: string, options: Options) {
+    this.options = options;
     const page = globalThis.location as Location | undefined;
     this.#base = new URL(url, page?.href).href.replace(/\/*$/, '/');
     const fetcher = options.fetch ?? globalThis.fetch;
@@ -48,6 +51,11 @@ export class Environment {
     this.clock = options.clock ?? systemClock;
     this.random = options.random ?? Math.random;
     this.client = options.client ?? randomId();
+  }
+
+  /** A backoff as the options want it. */
+  backoff(): Backoff {
+    return new Backoff(this.random, this.options.backoff);
   }
 
   /** The absolute address of an endpoint. */
@@ -67,5 +75,5 @@ const systemClock: Clock = {
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
 export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(bytes, (byte) => byte.toString(36)).join('');
 }

@@ -18,8 +18,8 @@ export type ServerCode =
   | 'unavailable'
   | 'draining';
 
-/** Where a channel without a position starts to be read. */
-export type From = 'latest' | 'earliest' | `last:${number}`;
+/** Where reading starts: a place by name, or after a position, `<epoch>-<seq>`. */
+export type From = 'latest' | 'earliest' | `last:${number}` | (string & {});
 
 /** Why continuity is broken. */
 export type GapReason = 'expired' | 'epoch' | 'unknown';
@@ -134,13 +134,13 @@ export type ChannelEvent = SubscribedEvent | MessageEvent | GapEvent | Unsubscri
  */
 export function asEvent(value: unknown): ServerEvent {
   if (typeof (value as ServerEvent | null)?.type === 'string') return value as ServerEvent;
-  throw unreachable('not an event');
+  throw unreachable('not events');
 }
 
 /** Takes a parsed value for a list of events. @throws as `asEvent`. */
 export function asEvents(value: unknown): ServerEvent[] {
   if (Array.isArray(value)) return value.map(asEvent);
-  throw unreachable('not a list of events');
+  throw unreachable('not events');
 }
 
 /** The error that an `error` or a `bye` tells of. */

@@ -14,7 +14,12 @@ export type Verdict = 'deliver' | 'drop' | 'fault';
  * other transport can bring the same message to it again.
  */
 export class Reader {
-  #position: Position | null = null;
+  #position: Position | null;
+
+  /** @param position What the application has already, null for nothing. */
+  constructor(position: Position | null = null) {
+    this.#position = position;
+  }
 
   /** Where reading goes on; null until the server has said where it starts. */
   get position(): string | null {

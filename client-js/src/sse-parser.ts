@@ -1,16 +1,17 @@
-/** Characters that one line, or the data of one block, may have: eight times the default batch. */
-export const MAX_BLOCK = 2 * 1024 * 1024;
+import { MAX_BLOCK } from './limits.js';
 
 /**
  * Cuts decoded text into blocks as the HTML standard says (section 9.2.6), wherever the chunks end, and answers the
  * `data` of each. The envelope mode says everything in there: `event`, `id` and `retry` are skipped.
  */
 export class SseParser {
+  /** Characters that one line, or the data of one block, may have. */
+  max = MAX_BLOCK;
   #line = '';
   #afterCr = false;
   #data = '';
 
-  /** Takes the next chunk. @throws RangeError once a line or a block outgrows `MAX_BLOCK`. */
+  /** Takes the next chunk. @throws RangeError once a line or a block outgrows `max`. */
   push(chunk: string): string[] {
     const blocks: string[] = [];
     if (!chunk) return blocks;
@@ -28,7 +29,7 @@ export class SseParser {
         if (match) this.#data += `\n${match[1] ?? ''}`;
       }
     }
-    if (this.#line.length > MAX_BLOCK || this.#data.length > MAX_BLOCK) throw new RangeError('an SSE block is too long');
+    if (Math.max(this.#line.length, this.#data.length) > this.max) throw new RangeError('too long a block');
     return blocks;
   }
 }

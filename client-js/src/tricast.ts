@@ -1,12 +1,13 @@
 import { Channel, type ChannelOptions } from './channel.js';
+import { check } from './check.js';
 import { Connection, type State } from './connection.js';
 import { Emitter } from './emitter.js';
 import { Environment, type Options } from './environment.js';
 import { TricastError } from './errors.js';
-import { Outbox } from './outbox.js';
+import { Outbox, type PublishOptions, type Published } from './outbox.js';
 import { PollTransport } from './transport/poll.js';
 import { SseTransport } from './transport/sse.js';
-import type { TransportFactory, TransportName } from './transport/transport.js';
+import type { TransportName } from './transport/transport.js';
 import { WsTransport } from './transport/ws.js';
 
 /** What `rt.on` listens to. */
@@ -18,7 +19,7 @@ export interface TricastEvents {
  * A client: channels over one connection, which is a WebSocket where that works, an SSE stream where it does not, and
  * long-polling where nothing else does.
  *
- * It connects while it has channels, and is `idle` without.
+ * It connects while it has channels, and is `idle` without: then publishes go by POST.
  */
 export class Tricast {
   /** The id under which the server knows this client. */
@@ -27,18 +28,19 @@ export class Tricast {
   readonly #events = new Emitter<TricastEvents>();
   readonly #outbox: Outbox;
   readonly #connection: Connection;
+  readonly #env: Environment;
 
   /** @param url The server's mount point, absolute or relative to the page: `'/rt'`. */
   constructor(url: string, options: Options = {}) {
-    const env = new Environment(url, options);
+    const env = (this.#env = new Environment(url, options));
     this.client = env.client;
-    const { transports = BEST_FIRST, connectTimeout, backoff } = options;
-    this.#outbox = new Outbox(env, options.outbox, backoff);
-    this.#connection = new Connection(
-      env,
-      { channels: this.#channels, outbox: this.#outbox, changed: (state) => this.#changed(state) },
-      { open: OPEN, transports, connectTimeout, backoff },
-    );
+    this.#outbox = new Outbox(env);
+    this.#connection = new Connection(env, {
+      transports: TRANSPORTS,
+      channels: this.#channels,
+      outbox: this.#outbox,
+      changed: (state) => this.#changed(state),
+    });
   }
 
   /** What the connection is doing. */
@@ -52,19 +54,32 @@ export class Tricast {
   }
 
   /**
-   * Reads a channel. While it is open, the same name answers the same `Channel`, whatever the options.
+   * Reads a channel. While it is open, the same name answers the same `Channel`, shared by all who asked: the `from` of
+   * the first counts, another one of later callers is ignored, and whoever closes it closes it for all.
    *
-   * @throws TricastError `closed` on a closed client.
+   * @throws TricastError `closed` on a closed client, `bad_request` for a name or a `from` that cannot be one.
    */
-  channel(name: string, options: ChannelOptions = {}): Channel {
+  channel(name: string, { from }: ChannelOptions = {}): Channel {
     if (this.state.status === 'closed') throw closedError();
     let channel = this.#channels.get(name);
     if (!channel) {
-      channel = new Channel(name, options, this.#outbox, (left, why) => this.#leave(left, why));
+      check('name', name, name);
+      if (from !== undefined) check('from', from, name);
+      channel = new Channel(name, from, this.#env.backoff(), this.#outbox, (left) => this.#leave(left));
       this.#channels.set(name, channel);
       this.#connection.update();
     }
     return channel;
+  }
+
+  /**
+   * Publishes what has a JSON form; the channel need not be read. Resolves once the message is in the log; until then it
+   * is repeated with the same id over whatever transport lives. Publishes to one channel keep their order.
+   *
+   * Rejects with a `TricastError`, or with the reason of `options.signal`.
+   */
+  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published> {
+    return this.#outbox.publish(channel, data, options);
   }
 
   /** Uses these transports from now on, best first; channels go on where they are. */
@@ -77,27 +92,21 @@ export class Tricast {
     if (this.state.status !== 'closed') this.#connection.close();
   }
 
-  #leave({ name }: Channel, why: TricastError): void {
-    this.#channels.delete(name);
-    this.#outbox.drop(name, why);
-    this.#connection.update(name);
+  #leave(channel: Channel): void {
+    this.#channels.delete(channel.name);
+    this.#connection.forget(channel);
   }
 
   #changed(state: State): void {
     if (state.status === 'closed') {
-      for (const channel of [...this.#channels.values()]) channel.shut(state.error ?? closedError());
+      for (const channel of [...this.#channels.values()]) channel.close();
+      this.#outbox.close(state.error ?? closedError());
     }
     this.#events.emit('state', state);
   }
 }
 
-const BEST_FIRST: readonly TransportName[] = ['ws', 'sse', 'poll'];
-
-const OPEN: Record<TransportName, TransportFactory> = {
-  ws: (env, sink, patience) => new WsTransport(env, sink, patience),
-  sse: (env, sink, patience) => new SseTransport(env, sink, patience),
-  poll: (env, sink, patience) => new PollTransport(env, sink, patience),
-};
+const TRANSPORTS = { ws: WsTransport, sse: SseTransport, poll: PollTransport };
 
 function closedError(): TricastError {
   return new TricastError('closed', 'the client is closed');

@@ -1,4 +1,4 @@
-import type { Channel, Options, ServerCode, TransportName } from '../src/index.js';
+import type { Channel, From, Options, ServerCode, TransportName } from '../src/index.js';
 import { Tricast } from '../src/index.js';
 import { FakeClock, settle } from './support.js';
 
@@ -12,6 +12,7 @@ export class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
+  onerror: ((event: object) => void) | null = null;
   /** What the client sent, arrays taken apart. */
   readonly sent: Json[] = [];
   closed = false;
@@ -26,7 +27,15 @@ export class FakeSocket {
     this.sent.push(...(Array.isArray(parsed) ? parsed : [parsed]));
   }
 
+  /** As the package `ws` does in Node: an error that nobody listens to is thrown. */
+  error(): void {
+    if (!this.onerror) throw new Error('unhandled error event');
+    this.onerror({});
+  }
+
   close(): void {
+    // As there, too: closing a socket that still connects is an error of that socket.
+    if (this.readyState === 0) this.error();
     this.closed = true;
     this.readyState = 3;
   }
@@ -59,6 +68,7 @@ export class FakeSocket {
   }
 
   async drop(code = 1006): Promise<void> {
+    if (this.readyState === 0) this.error();
     this.readyState = 3;
     this.onclose?.({ code });
     await settle();
@@ -199,7 +209,7 @@ export interface Log {
 }
 
 /** Opens a channel and writes down what its handlers see. */
-export function listen(world: World, name: string, from?: 'latest' | 'last:50'): Log {
+export function listen(world: World, name: string, from?: From): Log {
   const channel = world.rt.channel(name, from ? { from } : {});
   const seen: string[] = [];
   channel.on('message', ({ seq }) => seen.push(`${seq}`));

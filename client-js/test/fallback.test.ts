@@ -117,6 +117,24 @@ describe('which transport is used', () => {
     expect(world.sockets).toHaveLength(2);
   });
 
+  test('setTransports keeps what is the first that exists here', async () => {
+    const world = await reading(['sse'], { WebSocket: null });
+    await world.request('sse').stream(welcome());
+    world.rt.setTransports(['ws', 'sse', 'poll']);
+    expect([world.request('sse').aborted, world.rt.state.transport]).toEqual([false, 'sse']);
+  });
+
+  test('a client that went idle in the middle of a round begins with the best again', async () => {
+    const world = await reading();
+    await world.socket.drop();
+    expect(world.to('sse')).toHaveLength(1);
+    world.rt.channel('a').close();
+    await settle();
+    world.rt.channel('a');
+    await settle();
+    expect([world.sockets.length, world.to('sse').length]).toEqual([2, 1]);
+  });
+
   test('setTransports does not wait for a backoff that runs', async () => {
     const world = await reading(['ws']);
     await world.socket.drop();
@@ -174,6 +192,39 @@ describe('waiting and ending', () => {
     const world = await reading([name]);
     await world.request(name).answer(503, failed('unavailable'), { 'retry-after': '9' });
     expect(world.rt.state).toMatchObject({ status: 'waiting', retryAt: world.clock.now() + 9000, error: { code: 'unavailable' } });
+  });
+
+  test.each(['one chunk', 'two chunks'])('a bye to a stream whose last channel was unsubscribed makes it idle: in %s', async (chunks) => {
+    const world = await reading(['sse']);
+    const last = { type: 'unsubscribed', channel: 'a', code: 'forbidden' };
+    const bye = { type: 'bye', code: 'forbidden', reason: 'no channel is left', reconnect: false };
+    await world.request('sse').stream(welcome(), subscribed('a', 0), last, ...(chunks === 'one chunk' ? [bye] : []));
+    if (chunks === 'two chunks') await world.request('sse').push(bye);
+    expect(world.rt.state.status).toBe('idle');
+    world.rt.channel('b');
+    await settle();
+    expect(world.request('sse').body.channels).toEqual([{ name: 'b' }]);
+  });
+
+  test('such a bye does not reach a channel that was opened in its place', async () => {
+    const world = await reading(['sse']);
+    world.rt.channel('a').on('unsubscribed', () => world.rt.channel('b'));
+    const last = { type: 'unsubscribed', channel: 'a', code: 'forbidden' };
+    const bye = { type: 'bye', code: 'forbidden', reason: 'no channel is left', reconnect: false };
+    await world.request('sse').stream(welcome(), subscribed('a', 0), last, bye);
+    expect(world.rt.state.status).toBe('connected');
+    expect(world.request('sse').body.channels).toEqual([{ name: 'b' }]);
+  });
+
+  test('a stranger\'s Retry-After is obeyed up to half a minute', async () => {
+    const world = await reading(['sse']);
+    for (const [header, wait] of [['20', 20_000], ['86400', 30_000]] as const) {
+      await world.request('sse').answer(503, '<h1>Maintenance</h1>', { 'retry-after': header });
+      expect(world.rt.state).toMatchObject({ status: 'waiting', retryAt: world.clock.now() + wait });
+      await world.clock.advance(wait);
+    }
+    await world.request('sse').answer(503, failed('unavailable'), { 'retry-after': '86400' });
+    expect(world.rt.state.retryAt).toBe(world.clock.now() + 86_400_000);
   });
 
   test('a bye that wants no reconnect closes for good, with its error', async () => {

@@ -2,10 +2,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { Backoff } from '../src/backoff.js';
 import { Emitter } from '../src/emitter.js';
 import { Environment } from '../src/environment.js';
+import { MAX_BLOCK } from '../src/limits.js';
 import { parsePosition } from '../src/position.js';
-import { MAX_BLOCK, SseParser } from '../src/sse-parser.js';
-import { Heartbeat } from '../src/transport/heartbeat.js';
-import { FakeClock } from './support.js';
+import { SseParser } from '../src/sse-parser.js';
 
 describe('backoff', () => {
   test('its bound doubles up to the cap and jitter spreads over all of it', () => {
@@ -36,75 +35,6 @@ describe('positions', () => {
   test('an epoch has 12 to 16 characters', () => {
     expect(parsePosition('0a1b2c3d4e5f-0')).toEqual({ epoch: '0a1b2c3d4e5f', seq: 0 });
     expect(parsePosition('0a1b2c3d4e5f6789-9007199254740991')).toEqual({ epoch: '0a1b2c3d4e5f6789', seq: 2 ** 53 - 1 });
-  });
-});
-
-describe('heartbeat', () => {
-  function beating(): { clock: FakeClock; calls: string[]; heartbeat: Heartbeat } {
-    const clock = new FakeClock();
-    const calls: string[] = [];
-    const heartbeat = new Heartbeat(clock, 5000, {
-      ping: () => {
-        calls.push('ping');
-        heartbeat.sent();
-      },
-      silent: () => {
-        calls.push('silent');
-        heartbeat.stop();
-      },
-    });
-    return { clock, calls, heartbeat };
-  }
-
-  test('without a welcome in time the other side counts as silent', async () => {
-    const { clock, calls } = beating();
-    await clock.advance(5000);
-    expect(calls).toEqual(['silent']);
-  });
-
-  test('a quiet connection is pinged after one heartbeat and given up after two', async () => {
-    const { clock, calls, heartbeat } = beating();
-    heartbeat.start(10);
-    await clock.advance(9_999);
-    expect(calls).toEqual([]);
-    await clock.advance(1);
-    expect(calls).toEqual(['ping']);
-    await clock.advance(10_000);
-    expect(calls).toEqual(['ping', 'silent']);
-    expect(clock.pending).toBe(0);
-  });
-
-  test('a side that only receives still pings, and is never given up', async () => {
-    const { clock, calls, heartbeat } = beating();
-    heartbeat.start(10);
-    for (let second = 0; second < 35; second++) {
-      await clock.advance(1000);
-      heartbeat.received();
-    }
-    expect(calls).toEqual(['ping', 'ping', 'ping']);
-  });
-
-  test('a side that only sends pings too, since nothing came back', async () => {
-    const { clock, calls, heartbeat } = beating();
-    heartbeat.start(10);
-    for (let second = 0; second < 19; second++) {
-      await clock.advance(1000);
-      heartbeat.sent();
-    }
-    expect(calls).toEqual(['ping']);
-    await clock.advance(1000);
-    expect(calls).toEqual(['ping', 'silent']);
-  });
-
-  test('busy in both directions needs no ping', async () => {
-    const { clock, calls, heartbeat } = beating();
-    heartbeat.start(2);
-    for (let second = 0; second < 10; second++) {
-      await clock.advance(1000);
-      heartbeat.sent();
-      heartbeat.received();
-    }
-    expect(calls).toEqual([]);
   });
 });
 
@@ -170,6 +100,13 @@ describe('the bound of the event stream parser', () => {
     const half = `data: ${'x'.repeat(MAX_BLOCK / 2)}\n`;
     block.push(half);
     expect(() => block.push(half)).toThrow(RangeError);
+  });
+
+  test('what the server announces may be more', () => {
+    const parser = new SseParser();
+    parser.max = 2 * MAX_BLOCK;
+    expect(parser.push(`data: ${'x'.repeat(MAX_BLOCK + 1)}\n\n`)).toHaveLength(1);
+    expect(() => parser.push(`data: ${'x'.repeat(2 * MAX_BLOCK)}`)).toThrow(RangeError);
   });
 
   test('many blocks below it are none', () => {

@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Channel, Options } from '../src/index.js';
-import { EPOCH, failed, published, subscribed, welcome, World } from './fake-server.js';
+import { EPOCH, failed, published, subscribed, World } from './fake-server.js';
 import { settle } from './support.js';
 
 interface Publishing extends World {
@@ -13,14 +13,6 @@ async function overWs(options: Options = {}): Promise<Publishing> {
   await settle();
   await world.socket.welcome();
   world.socket.push(subscribed('a', 0));
-  return Object.assign(world, { channel });
-}
-
-async function overSse(): Promise<Publishing> {
-  const world = new World(['sse']);
-  const channel = world.rt.channel('a');
-  await settle();
-  await world.request('sse').stream(welcome(), subscribed('a', 0));
   return Object.assign(world, { channel });
 }
 
@@ -137,6 +129,17 @@ describe('publishing over a WebSocket', () => {
     expect(sent(world)).toHaveLength(1);
   });
 
+  test('the limit of the newest welcome counts, also for arrays', async () => {
+    const world = new World(['ws']);
+    const channel = world.rt.channel('a');
+    await settle();
+    await world.socket.welcome({ limits: { message: 1000, channels: 128, batch: 512 } });
+    await expect(channel.publish('x'.repeat(999))).rejects.toMatchObject({ code: 'too_large' });
+    for (const n of [1, 2, 3, 4]) void channel.publish(`${n}`.repeat(300));
+    world.socket.push(published(world.socket.last('publish').ref, 1));
+    expect(world.socket.count('publish')).toBe(2);
+  });
+
   test('arrays stay below 64 commands and below the limit of the server', async () => {
     const world = await overWs();
     void world.channel.publish('first');
@@ -155,55 +158,7 @@ describe('publishing over a WebSocket', () => {
   });
 });
 
-describe('publishing by POST', () => {
-  test('goes in arrays to send, in order', async () => {
-    const world = await overSse();
-    const results = [1, 2, 3].map((n) => world.channel.publish(n));
-    expect(world.request('send').body).toMatchObject([{ type: 'publish', channel: 'a', data: 1 }]);
-    await world.request('send').published(1);
-    expect(world.request('send').body).toMatchObject([{ data: 2 }, { data: 3 }]);
-    await world.request('send').published(2);
-    expect((await Promise.all(results)).map(({ position }) => position)).toEqual([1, 2, 3].map((seq) => `${EPOCH}-${seq}`));
-  });
-
-  test('a POST that fails, or is swallowed, is repeated with its id', async () => {
-    const world = await overSse();
-    const publish = world.channel.publish(1);
-    const [{ id }] = world.request('send').body as unknown as [{ id: string }];
-    await world.request('send').fail();
-    await world.clock.advance(250);
-    const swallowed = world.request('send');
-    for (let n = 0; n < 15; n++) {
-      await world.request('sse').push({ type: 'novelty' });
-      await world.clock.advance(1000);
-    }
-    expect(swallowed.aborted).toBe(true);
-    await world.clock.advance(500);
-    expect(world.to('send')).toHaveLength(3);
-    await world.request('send').published(1);
-    expect(await publish).toMatchObject({ id });
-    expect(world.rt.state.transport).toBe('sse');
-  });
-
-  test('Retry-After and the server\'s code count; a proxy\'s page is no answer', async () => {
-    const world = await overSse();
-    void world.channel.publish(1);
-    await world.request('send').answer(503, failed('unavailable'), { 'retry-after': '3' });
-    await world.clock.advance(2999);
-    expect(world.to('send')).toHaveLength(1);
-    await world.clock.advance(1);
-    await world.request('send').answer(502, '<h1>Bad Gateway</h1>');
-    await world.clock.advance(500);
-    expect(world.to('send')).toHaveLength(3);
-  });
-
-  test('a refused POST rejects its publishes', async () => {
-    const world = await overSse();
-    const outcome = expect(world.channel.publish(1)).rejects.toMatchObject({ code: 'forbidden' });
-    await world.request('send').answer(403, failed('forbidden'));
-    await outcome;
-  });
-
+describe('the outbox', () => {
   test('what a dead WebSocket left is sent by POST, with the same id', async () => {
     const world = await overWs();
     const publish = world.channel.publish('survivor');
@@ -216,9 +171,7 @@ describe('publishing by POST', () => {
     await world.request('send').published(5);
     expect(await publish).toMatchObject({ id, position: `${EPOCH}-5` });
   });
-});
 
-describe('the outbox', () => {
   test('is bounded: one more rejects with outbox_full, and an acknowledgement makes room', async () => {
     const world = await overWs({ outbox: 2 });
     const first = world.channel.publish(1);
@@ -242,10 +195,46 @@ describe('the outbox', () => {
     expect(sent(world)).toEqual([{ n: 1 }]);
   });
 
+  test.each([
+    ['id', ''],
+    ['id', 'x'.repeat(65)],
+    ['id', 'a b'],
+    ['id', 'ü'],
+    ['event', ''],
+    ['event', 'x'.repeat(65)],
+    ['event', 'a b'],
+    ['event', 'error'],
+    ['event', 'open'],
+    ['event', 'tricast:gap'],
+  ])('an %s that the server would refuse is refused here: %j', async (field, text) => {
+    const world = await overWs();
+    await expect(world.channel.publish(1, { [field]: text })).rejects.toMatchObject({ code: 'bad_request', channel: 'a' });
+    expect(sent(world)).toEqual([]);
+  });
+
+  test('ids and events of every allowed form are sent', async () => {
+    const world = await overWs();
+    const id = `!~${'x'.repeat(62)}`;
+    for (const event of ['errors', 'opened', 'tricast', 'chat.line/a:b-c_D9', 'x'.repeat(64)]) void world.channel.publish(1, { id, event });
+    world.socket.push(published(world.socket.last('publish').ref, 1));
+    expect(world.socket.count('publish')).toBe(5);
+    expect(world.socket.last('publish')).toMatchObject({ id, event: 'x'.repeat(64) });
+  });
+
   test('what has no JSON form is refused', async () => {
     const world = await overWs();
     await expect(world.channel.publish(undefined)).rejects.toMatchObject({ code: 'bad_request' });
     await expect(world.channel.publish(() => 1)).rejects.toMatchObject({ code: 'bad_request' });
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    for (const data of [1n, circle]) {
+      await expect(world.channel.publish(data)).rejects.toMatchObject({
+        name: 'TricastError',
+        code: 'bad_request',
+        channel: 'a',
+        cause: expect.any(TypeError) as TypeError,
+      });
+    }
     expect(sent(world)).toEqual([]);
   });
 
@@ -267,6 +256,17 @@ describe('the outbox', () => {
     expect(await kept).toMatchObject({ position: `${EPOCH}-2` });
   });
 
+  test('a failure of what nobody waits for any more is not waited for', async () => {
+    const world = await overWs();
+    const running = world.clock.pending;
+    const abort = new AbortController();
+    const publish = expect(world.channel.publish(1, { signal: abort.signal })).rejects.toBe('enough');
+    abort.abort('enough');
+    world.socket.push(failed('unavailable', { ref: 1 }));
+    await publish;
+    expect(world.clock.pending).toBe(running);
+  });
+
   test('a publish whose outcome stays unknown is given up before servers forget its id', async () => {
     const world = await overWs();
     const publish = world.channel.publish(1);
@@ -276,6 +276,52 @@ describe('the outbox', () => {
     await world.socket.welcome();
     await outcome;
     expect(sent(world)).toEqual([]);
+  });
+
+  test('retries do not make a publish younger', async () => {
+    const world = await overWs({ backoff: { base: 0 } });
+    const outcome = expect(world.channel.publish(1)).rejects.toMatchObject({ code: 'timeout' });
+    for (let n = 0; n < 10; n++) {
+      world.socket.push(failed('unavailable', { ref: 1, retry_after: 30 }));
+      await world.clock.advance(30_000);
+      world.socket.push({ type: 'ping' });
+    }
+    await outcome;
+    expect(sent(world).length).toBeLessThan(11);
+  });
+
+  test('the wait after a failure is short again once a batch was answered', async () => {
+    const world = await overWs();
+    for (const wait of [250, 500]) {
+      if (wait === 250) void world.channel.publish(1);
+      world.socket.push(failed('unavailable', { ref: 1 }));
+      await world.clock.advance(wait - 1);
+      const before = sent(world).length;
+      await world.clock.advance(1);
+      expect(sent(world)).toHaveLength(before + 1);
+    }
+    // There is always one more that waits, so the channel never starts afresh.
+    void world.channel.publish(2);
+    world.socket.push(published(1, 1));
+    world.socket.push(failed('unavailable', { ref: 2 }));
+    await world.clock.advance(249);
+    expect(sent(world)).toEqual([1, 1, 1, 2]);
+    await world.clock.advance(1);
+    expect(sent(world)).toEqual([1, 1, 1, 2, 2]);
+  });
+
+  test('a signal that outlives its publishes keeps nothing of them', async () => {
+    const world = await overWs();
+    const { signal } = new AbortController();
+    const listening = new Set<unknown>();
+    vi.spyOn(signal, 'addEventListener').mockImplementation((_, listener) => void listening.add(listener));
+    vi.spyOn(signal, 'removeEventListener').mockImplementation((_, listener) => void listening.delete(listener));
+    const done = world.channel.publish(1, { signal });
+    const refused = expect(world.channel.publish(2, { signal })).rejects.toMatchObject({ code: 'forbidden' });
+    expect(listening.size).toBe(2);
+    world.socket.push(published(1, 1), failed('forbidden', { ref: 2 }));
+    await Promise.all([done, refused]);
+    expect(listening.size).toBe(0);
   });
 
   test('a publish that was never sent may wait for long', async () => {
@@ -294,12 +340,5 @@ describe('the outbox', () => {
     world.rt.close();
     await outcome;
     expect(world.clock.pending).toBe(0);
-  });
-
-  test('a channel that closes rejects what it has not got acknowledged', async () => {
-    const world = await overWs();
-    const publish = world.channel.publish(1);
-    world.channel.close();
-    await expect(publish).rejects.toMatchObject({ code: 'closed', channel: 'a' });
   });
 });

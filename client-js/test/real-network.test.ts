@@ -52,10 +52,13 @@ class TinyServer {
   }
 
   #publish({ ref, id, data }: Json): Json {
-    const event = message('a', this.#log.length + 1, { data, id }) as Json;
-    this.#log.push(event);
-    for (const stream of this.#streams) this.#write(stream, event);
-    return { type: 'published', ref, channel: 'a', position: `${EPOCH}-${String(event.seq)}`, duplicate: false };
+    const stored = this.#log.find((event) => event.id === id);
+    const event = stored ?? (message('a', this.#log.length + 1, { data, id }) as Json);
+    if (!stored) {
+      this.#log.push(event);
+      for (const stream of this.#streams) this.#write(stream, event);
+    }
+    return { type: 'published', ref, channel: 'a', position: `${EPOCH}-${String(event.seq)}`, duplicate: !!stored };
   }
 
   #write(stream: ServerResponse, event: object): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EPOCH, listen, message, subscribed, welcome, World } from './fake-server.js';
+import { MAX_BLOCK } from '../src/limits.js';
 import { settle } from './support.js';
 
 describe('SSE', () => {
@@ -46,6 +47,48 @@ describe('SSE', () => {
     expect(world.to('sse')).toHaveLength(1);
   });
 
+  test('a message may be as long as the welcome says', async () => {
+    const world = new World(['sse', 'poll']);
+    const { seen } = listen(world, 'a');
+    await settle();
+    const data = 'x'.repeat(3 * MAX_BLOCK);
+    const limits = { message: data.length, channels: 128, batch: 512 };
+    await world.request('sse').stream(welcome({ limits }), subscribed('a', 0));
+    const bytes = new TextEncoder().encode(`data: ${JSON.stringify(message('a', 1, { data }))}\n\n`);
+    await world.request('sse').raw(bytes.subarray(0, -2));
+    await world.request('sse').raw(bytes.subarray(-2));
+    expect([seen.slice(1), world.rt.state.transport]).toEqual([['1'], 'sse']);
+  });
+
+  test('a message that is longer is the next transport\'s, at once', async () => {
+    const world = new World();
+    const { seen } = listen(world, 'a');
+    await settle();
+    await world.socket.drop();
+    await world.request('sse').stream(welcome(), subscribed('a', 0));
+    expect(world.rt.state.transport).toBe('sse');
+    await world.request('sse').raw(new TextEncoder().encode(`data: ${'x'.repeat(MAX_BLOCK)}`));
+    expect(world.request('sse').aborted).toBe(true);
+    await world.request('poll').answer(200, { cursor: '', events: [message('a', 1)] });
+    expect(world.states).toEqual(['connecting', 'connected sse', 'connecting', 'connected poll']);
+    expect(seen.slice(1)).toEqual(['1']);
+  });
+
+  test('another stream has to prove itself anew: comments prove nothing before its welcome', async () => {
+    const world = new World(['sse']);
+    listen(world, 'a');
+    await settle();
+    await world.request('sse').stream(welcome());
+    listen(world, 'b');
+    await settle();
+    await world.request('sse').stream();
+    await world.clock.advance(4999);
+    await world.request('sse').raw(new TextEncoder().encode(':\n\n'));
+    expect(world.rt.state.status).toBe('connected');
+    await world.clock.advance(1);
+    expect(world.rt.state.status).toBe('waiting');
+  });
+
   test('comments keep it alive, two silent heartbeats end it', async () => {
     const world = new World(['sse']);
     listen(world, 'a');
@@ -86,6 +129,17 @@ describe('long-polling', () => {
     expect(world.to('poll')).toHaveLength(3);
   });
 
+  test('closing while it keeps its pace leaves no timer', async () => {
+    const world = new World(['poll']);
+    listen(world, 'a');
+    await settle();
+    await world.request('poll').answer(200, { cursor: '', events: [subscribed('a', 0)] });
+    await world.request('poll').answer(200, { cursor: '', events: [] });
+    world.rt.close();
+    await settle();
+    expect(world.clock.pending).toBe(0);
+  });
+
   test('a parked request that a drain releases waits as told', async () => {
     const world = new World(['poll']);
     listen(world, 'a');
@@ -108,6 +162,15 @@ describe('long-polling', () => {
       await world.clock.advance(waits[n] ?? 0);
     }
     expect(waits).toEqual([250, 500, 1000]);
+  });
+
+  test('an answer that ends the last channel is followed by no request', async () => {
+    const world = new World(['poll']);
+    const { seen } = listen(world, 'a');
+    await settle();
+    const events = [subscribed('a', 0), { type: 'unsubscribed', channel: 'a', code: 'forbidden' }];
+    await world.request('poll').answer(200, { cursor: '', events });
+    expect([seen.pop(), world.rt.state.status, world.requests.length]).toEqual(['left forbidden', 'idle', 1]);
   });
 
   test('a channel that closes while an answer is under way gets nothing of it', async () => {

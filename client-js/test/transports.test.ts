@@ -70,10 +70,23 @@ describe('every transport', () => {
     await settle();
     expect(a.seen).toEqual([`from ${EPOCH}-0`, 'left forbidden']);
     expect(b.seen).toEqual([`from ${EPOCH}-0`]);
-    await expect(a.channel.publish(1)).rejects.toMatchObject({ code: 'closed' });
     if (name === 'ws') expect(world.socket.count('unsubscribe') + world.socket.count('subscribe')).toBe(1);
     else expect(world.request(name).body.channels).toEqual([{ name: 'b', from: `${EPOCH}-0` }]);
     expect(world.rt.channel('a')).not.toBe(a.channel);
+  });
+
+  test('another channel in the same turn makes one that left and came back no newer later', async () => {
+    const world = new World(['ws']);
+    world.rt.channel('a');
+    await settle();
+    await world.socket.welcome();
+    world.rt.channel('a').close();
+    world.rt.channel('a');
+    await settle();
+    world.rt.channel('b');
+    await settle();
+    expect(world.socket.sent.map(({ type }) => type)).toEqual(['subscribe', 'unsubscribe', 'subscribe', 'subscribe']);
+    expect(world.socket.last('subscribe').channels).toEqual([{ name: 'b' }]);
   });
 
   test.each(['sse', 'poll'] as const)('%s: a channel that is refused leaves, the others are asked for again', async (name) => {
@@ -100,16 +113,6 @@ describe('every transport', () => {
     expect(world.request(name).body.channels).toEqual([{ name: 'a', from: `${EPOCH}-1` }]);
     expect(seen.slice(1)).toEqual(['1']);
     expect([channel.faults, channel.position]).toEqual([1, `${EPOCH}-1`]);
-  });
-
-  test('a message that stays missing ends the connection instead of asking for ever', async () => {
-    const world = new World(['sse']);
-    const { channel } = listen(world, 'a');
-    await settle();
-    await world.request('sse').stream(welcome(), subscribed('a', 0), message('a', 2));
-    await world.request('sse').stream(welcome(), subscribed('a', 0, { recovered: true }), message('a', 2));
-    expect(world.rt.state.status).toBe('waiting');
-    expect([world.to('sse').length, channel.faults]).toEqual([2, 2]);
   });
 
   test('each message that goes missing for the first time is asked for on the living connection', async () => {
@@ -244,19 +247,6 @@ describe('WebSocket', () => {
     expect(world.socket.count('subscribe')).toBe(2);
   });
 
-  test('a subscription that failed for now is tried again after what the server asks', async () => {
-    const world = await connected();
-    const b = listen(world, 'b');
-    await settle();
-    world.socket.push(failed('unavailable', { channel: 'b', retry_after: 3 }));
-    expect(b.seen).toEqual(['error unavailable']);
-    await world.clock.advance(2999);
-    expect(world.socket.count('subscribe')).toBe(2);
-    await world.clock.advance(1);
-    expect(world.socket.last('subscribe').channels).toEqual([{ name: 'b' }]);
-    expect(world.socket.count('subscribe')).toBe(3);
-  });
-
   test('an error about a command that asked for something else refuses no channel', async () => {
     const world = await connected();
     world.socket.push(failed('bad_request', { channel: 'a', ref: 'u9' }), failed('bad_request'), message('a', 1));
@@ -276,8 +266,8 @@ describe('WebSocket', () => {
     const b = listen(world, 'b');
     const c = listen(world, 'c');
     await settle();
-    world.socket.push(failed('too_many_channels', { ref: world.socket.last('subscribe').ref }));
-    expect([b.seen, c.seen]).toEqual([0, 1].map(() => ['error too_many_channels', 'left too_many_channels']));
+    world.socket.push(failed('bad_request', { ref: world.socket.last('subscribe').ref }));
+    expect([b.seen, c.seen]).toEqual([0, 1].map(() => ['error bad_request', 'left bad_request']));
     expect(world.rt.state.status).toBe('connected');
   });
 
@@ -287,11 +277,63 @@ describe('WebSocket', () => {
     expect(world.socket.count('pong')).toBe(1);
     await world.clock.advance(25_000);
     expect(world.socket.count('ping')).toBe(1);
+    // Just after a ping: the silence counts from here, not from the next ping.
+    await world.clock.advance(1);
     world.socket.push({ type: 'pong' });
     await world.clock.advance(49_999);
     expect(world.rt.state.status).toBe('connected');
     await world.clock.advance(1);
     expect([world.rt.state.status, world.socket.closed]).toEqual(['waiting', true]);
+  });
+
+  test.each([
+    ['only receives', (world: World) => world.socket.push({ type: 'novelty' })],
+    ['only sends', (world: World) => void world.rt.publish('a', 1)],
+  ])('a side that %s for a heartbeat pings', async (_, act) => {
+    const world = await connected();
+    for (let second = 0; second < 25; second++) {
+      await world.clock.advance(1000);
+      act(world);
+    }
+    expect(world.socket.count('ping')).toBe(1);
+    world.socket.push({ type: 'pong' });
+    await world.clock.advance(25_000);
+    expect(world.socket.count('ping')).toBe(2);
+  });
+
+  test('frames before the welcome give it no more time', async () => {
+    const world = new World(['ws']);
+    listen(world, 'a');
+    await settle();
+    world.socket.open();
+    await world.clock.advance(4999);
+    world.socket.push({ type: 'ping' });
+    await world.clock.advance(0);
+    expect(world.rt.state.status).toBe('connecting');
+    await world.clock.advance(1);
+    expect(world.rt.state.status).toBe('waiting');
+  });
+
+  test('errors of the socket are heard, also while it is closed before it opened', async () => {
+    const world = new World(['ws']);
+    listen(world, 'a');
+    await settle();
+    const first = world.socket;
+    await first.drop();
+    expect(world.rt.state).toMatchObject({ status: 'waiting', error: { code: 'unreachable' } });
+    await world.clock.advance(250);
+    const second = world.socket;
+    expect(second).not.toBe(first);
+    world.rt.close();
+    expect(second.closed).toBe(true);
+    expect(() => second.error()).not.toThrow();
+  });
+
+  test('a client id is encoded in its address', async () => {
+    const world = new World(['ws'], { client: 'a&b=c/ü' });
+    listen(world, 'a');
+    await settle();
+    expect(new URL(world.socket.url).searchParams.get('client')).toBe('a&b=c/ü');
   });
 
   test('what it does not know is ignored, what is no event ends it', async () => {

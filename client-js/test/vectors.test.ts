@@ -77,7 +77,9 @@ describe('codes mean what the vectors of codes say', () => {
     expect(new TricastError(code, '').retryable).toBe(retry !== 'no' && retry !== 'new_token');
   });
 
-  test.each(cases.filter(({ http }) => http !== null))('$name as an HTTP status ends the client or not', async ({ code, http, reconnect }) => {
+  // `too_many_channels` costs channels, not the client: transports.test.ts.
+  const statuses = cases.filter(({ http, code }) => http !== null && code !== 'too_many_channels');
+  test.each(statuses)('$name as an HTTP status ends the client or not', async ({ code, http, reconnect }) => {
     const world = new World(['sse']);
     world.rt.channel('a');
     await settle();
@@ -110,5 +112,52 @@ describe('a connection survives whatever the vectors of events hold', () => {
     world.socket.onmessage?.({ data: text });
     const bye = text.includes('"type":"bye"');
     expect(world.rt.state.status).toMatch(bye ? /^(waiting|closed)$/ : /^connected$/);
+  });
+});
+
+describe('a reader moves as the vectors of events say', () => {
+  const cases = vectors<EventCase>('events').filter(({ error }) => error === undefined);
+  const of = (type: string): { name: string; event: Record<string, unknown> }[] =>
+    cases.map(({ name, text }) => ({ name, event: JSON.parse(text) as Record<string, unknown> })).filter(({ event }) => event.type === type);
+
+  test.each(of('message'))('$name', async ({ event }) => {
+    const { channel, epoch, seq, at } = event as unknown as MessageEvent;
+    const world = new World(['ws']);
+    const got: unknown[] = [];
+    const reading = world.rt.channel(channel, { from: formatPosition({ epoch, seq: seq - 1 }) });
+    reading.on('message', (message) => got.push(message));
+    await settle();
+    await world.socket.welcome();
+    world.socket.push({ type: 'subscribed', channel, position: reading.position, head: reading.position, recovered: true }, event);
+    expect(got).toEqual([expect.objectContaining({ channel, epoch, seq, at, position: `${epoch}-${seq}` })]);
+    expect(reading.position).toBe(`${epoch}-${seq}`);
+  });
+
+  test.each([...of('gap'), ...of('subscribed')])('$name', ({ event }) => {
+    const { type, position } = event as unknown as GapEvent;
+    // A subscribed does not move a reader that has a position.
+    const reader = new Reader(type === 'gap' ? { epoch: '0a1b2c3d4e5f', seq: 9 } : null);
+    expect(parsePosition(position)).not.toBeNull();
+    expect(reader.receive(event as unknown as GapEvent)).toBe('deliver');
+    expect(reader.position).toBe(position);
+  });
+
+  test('none of these lists is empty', () => {
+    expect(of('message').length && of('gap').length && of('subscribed').length).toBeTruthy();
+  });
+});
+
+interface NameCase {
+  text: string;
+  valid: boolean;
+}
+
+describe('channel names are taken or refused as the vectors of names say', () => {
+  test.each(vectors<NameCase>('names'))('$name', async ({ text, valid }) => {
+    const { rt } = new World();
+    const refused = expect.objectContaining({ code: 'bad_request', channel: text });
+    if (valid) expect(rt.channel(text).name).toBe(text);
+    else expect(() => rt.channel(text)).toThrow(refused);
+    if (!valid) await expect(rt.publish(text, 1)).rejects.toEqual(refused);
   });
 });

@@ -1,9 +1,12 @@
-import { TricastError } from './errors.js';
+import type { TricastError } from './errors.js';
 import type { PublishOptions, Published } from './outbox.js';
 import type { From, GapReason, ServerCode } from './protocol.js';
 /** How a channel is read. */
 export interface ChannelOptions {
-    /** Where to start; from then on the client goes on at its own position. Default `latest`. */
+    /**
+     * Where to start: `latest`, `earliest`, `last:N`, or a position `<epoch>-<seq>` as `channel.position` tells it. From
+     * then on the client goes on at its own position. Default `latest`.
+     */
     readonly from?: From;
 }
 /** A message as handlers get it. */
@@ -39,7 +42,7 @@ export interface Subscribed {
 /** The server ended the subscription; the client does not ask again. */
 export interface Unsubscribed {
     readonly channel: string;
-    readonly code?: ServerCode;
+    readonly code?: ServerCode | undefined;
 }
 /** What `channel.on` listens to. */
 export interface ChannelEvents {
@@ -54,19 +57,14 @@ export interface ChannelEvents {
 export declare class Channel {
     #private;
     readonly name: string;
-    /** The last position that was handled, null before the first. */
+    /** The last position that was handled; before the first, the one to start from, or null. */
     get position(): string | null;
     /** How often a message was missing without a `gap`, so that the client had to ask again. */
     get faults(): number;
     /** Adds a handler and returns what removes it. */
     on<Name extends keyof ChannelEvents>(name: Name, handler: (value: ChannelEvents[Name]) => void): () => void;
-    /**
-     * Publishes what has a JSON form. Resolves once the message is in the log; until then it is
-     * repeated with the same id over whatever transport lives. Publishes to one channel keep their order.
-     *
-     * Rejects with a `TricastError`, or with the reason of `options.signal`.
-     */
+    /** The same as `rt.publish` with this channel's name: whether it is read, or may be, makes no difference. */
     publish(data: unknown, options?: PublishOptions): Promise<Published>;
-    /** Stops reading. Publishes that are not acknowledged yet reject with `closed`. */
+    /** Stops reading, without an event. Publishes go on. */
     close(): void;
 }

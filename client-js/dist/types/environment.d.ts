@@ -1,4 +1,4 @@
-import type { BackoffOptions } from './backoff.js';
+import { Backoff, type BackoffOptions } from './backoff.js';
 import type { TransportName } from './transport/transport.js';
 /** Time as the client sees it. */
 export interface Clock {
@@ -34,7 +34,11 @@ export declare class Environment {
     readonly WebSocket: typeof WebSocket | null;
     readonly clock: Clock;
     readonly random: () => number;
+    /** What else was given; who uses it has the default. */
+    readonly options: Options;
     constructor(url: string, options: Options);
+    /** A backoff as the options want it. */
+    backoff(): Backoff;
     /** The absolute address of an endpoint. */
     url(endpoint: string): string;
 }

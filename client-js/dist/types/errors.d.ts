@@ -2,7 +2,7 @@ import type { ServerCode } from './protocol.js';
 /**
  * Why something failed: a code of the protocol (section 7), or one of the client's own.
  *
- * - `closed`: the client or the channel was closed.
+ * - `closed`: the client was closed.
  * - `outbox_full`: too many publishes are waiting to be sent.
  * - `unreachable`: no answer from a Tricast server came through: refused, cut, mute or not understood.
  */
@@ -14,7 +14,9 @@ export declare class TricastError extends Error {
     readonly channel: string | undefined;
     /** Milliseconds that the server asked to wait before the next try. */
     readonly retryAfter: number | undefined;
-    constructor(code: Code, message: string, channel?: string, retryAfter?: number);
+    /** What was thrown in the first place, where something was. */
+    readonly cause: unknown;
+    constructor(code: Code, message: string, channel?: string, retryAfter?: number, cause?: unknown);
     /** Whether the same attempt may succeed later without anything new from the application. */
     get retryable(): boolean;
 }

@@ -1,11 +1,10 @@
-import { type BackoffOptions } from './backoff.js';
 import { type Environment } from './environment.js';
 import { TricastError } from './errors.js';
-import { type WelcomeEvent } from './protocol.js';
+import type { PublishedEvent, Ref } from './protocol.js';
 import type { Transport } from './transport/transport.js';
 /** Options of one publish. */
 export interface PublishOptions {
-    /** The message's event name. */
+    /** The message's event name: 1 to 64 of `[A-Za-z0-9_.:/-]`; not `error`, `open`, nor beginning with `tricast:`. */
     readonly event?: string;
     /** Makes the publish idempotent: 1 to 64 visible ASCII characters. Default: random. */
     readonly id?: string;
@@ -20,20 +19,22 @@ export interface Published {
     readonly duplicate: boolean;
 }
 /** The connection over which publishes go. */
-export type Carrier = Pick<Transport, 'send'>;
+export type Carrier = Pick<Transport, 'send' | 'parallel'>;
 /**
  * Publishes that are not acknowledged yet. A channel has at most one batch under way, so a retry never reorders; it keeps
  * its ids, so a retry never doubles. Without a carrier everything waits.
  */
 export declare class Outbox {
     #private;
-    constructor(env: Environment, capacity?: number, backoff?: BackoffOptions);
+    /** Bytes of payload that the server takes, as far as it has said so. */
+    limit: number;
+    constructor(env: Environment);
     /** Queues one publish. `data` is encoded at once: what changes later is not sent. */
-    publish(channel: string, data: unknown, { event, id, signal }: PublishOptions): Promise<Published>;
-    /** From now on this connection carries; null: none does. */
+    publish(channel: string, data: unknown, { event, id, signal }?: PublishOptions): Promise<Published>;
+    /** From now on this connection carries; null: none does. What is not answered is sent again, and nothing waits. */
     attach(carrier: Carrier | null): void;
-    /** Takes the server's limits. */
-    welcome({ limits }: WelcomeEvent): void;
-    /** Rejects what waits for this channel. */
-    drop(channel: string, error: TricastError): void;
+    /** What became of a publish. */
+    outcome(ref: Ref | undefined, outcome: PublishedEvent | TricastError): void;
+    /** Rejects everything, also what comes later. */
+    close(error: TricastError): void;
 }

@@ -1,8 +1,8 @@
 import { TricastError } from './errors.js';
 /** The codes of protocol section 7. */
 export type ServerCode = 'bad_request' | 'too_many_channels' | 'unauthorized' | 'token_expired' | 'forbidden' | 'unknown_channel' | 'timeout' | 'conflict' | 'too_large' | 'too_many' | 'rate_limited' | 'slow_reader' | 'internal' | 'unavailable' | 'draining';
-/** Where a channel without a position starts to be read. */
-export type From = 'latest' | 'earliest' | `last:${number}`;
+/** Where reading starts: a place by name, or after a position, `<epoch>-<seq>`. */
+export type From = 'latest' | 'earliest' | `last:${number}` | (string & {});
 /** Why continuity is broken. */
 export type GapReason = 'expired' | 'epoch' | 'unknown';
 /** A number or string of the client's choice that the server echoes. */

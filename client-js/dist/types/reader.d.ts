@@ -1,3 +1,4 @@
+import { type Position } from './position.js';
 import type { GapEvent, MessageEvent, SubscribedEvent } from './protocol.js';
 /**
  * What becomes of an event: `deliver` it to the application, `drop` it as not new, or `fault`:
@@ -12,6 +13,8 @@ export type Verdict = 'deliver' | 'drop' | 'fault';
  */
 export declare class Reader {
     #private;
+    /** @param position What the application has already, null for nothing. */
+    constructor(position?: Position | null);
     /** Where reading goes on; null until the server has said where it starts. */
     get position(): string | null;
     /** Judges one event and moves the position accordingly. */

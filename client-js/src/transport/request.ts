@@ -1,64 +1,64 @@
-import type { Environment } from '../environment.js';
-import { asError, TricastError, unreachable } from '../errors.js';
-import { asEvent, asEvents, errorOf, type ServerEvent } from '../protocol.js';
-import type { Sendable, Sink, Transport, Want } from './transport.js';
+import { asError, unreachable, type TricastError } from '../errors.js';
+import { MAX_FOREIGN_WAIT, MAX_POSTS } from '../limits.js';
+import { asEvent, asEvents, errorOf } from '../protocol.js';
+import { Link } from './link.js';
+import type { Sendable, Transport, Want } from './transport.js';
 
 /**
  * What SSE and long-polling share: a request asks for a whole channel set, so another set is another request, which goes
  * on where this one stopped; and commands go by `POST send`.
  */
-export abstract class RequestTransport implements Transport {
+export abstract class RequestTransport extends Link implements Transport {
+  readonly parallel = MAX_POSTS;
+  /** What the newest request asked for; empty where that must be asked anew. */
+  protected wants: readonly Want[] = [];
   /** The request that counts; what an aborted one still brings is ignored. */
   #request: AbortController | null = null;
-  #names = '';
-  #cancelDeadline = (): void => {};
-
-  constructor(
-    protected readonly env: Environment,
-    protected readonly sink: Sink,
-    protected readonly patience: number,
-  ) {}
 
   /** Reads until `signal` says stop. What it throws ends the connection. */
-  protected abstract read(wants: Want[], signal: AbortSignal): Promise<void>;
+  protected abstract read(signal: AbortSignal): Promise<void>;
 
   update(): void {
-    const names = this.sink.wants().map(({ name }) => name).join();
-    if (this.#request && this.#names === names) return;
-    this.#names = names;
-    this.again();
-  }
-
-  again(): void {
+    const wanted = names(this.sink.wants());
+    if (this.#request && wanted.length > 0 && names(this.wants).join() === wanted.join()) return;
     this.close();
+    // All rest: a later update asks again.
+    if (wanted.length === 0) return;
     const { signal } = (this.#request = new AbortController());
-    const wants = this.sink.wants();
     this.expect(this.patience);
-    this.read(wants, signal).catch((thrown: unknown) => {
-      if (!signal.aborted) this.#fail(wants, asError(thrown));
+    this.read(signal).catch((thrown: unknown) => {
+      if (!signal.aborted) this.#lost(thrown);
     });
   }
 
-  async send(batch: readonly Sendable[], signal: AbortSignal): Promise<ServerEvent[]> {
-    const response = await this.post('send', `[${batch.map(({ text }) => text).join()}]`, signal);
-    return asEvents(await response.json());
+  forget(channel: string): void {
+    if (names(this.wants).includes(channel)) this.wants = [];
   }
 
-  close(): void {
-    this.#cancelDeadline();
+  send(batch: readonly Sendable[]): () => void {
+    const abort = new AbortController();
+    const unsent = (thrown: unknown): void => {
+      if (!abort.signal.aborted) this.sink.unsent(batch, asError(thrown));
+    };
+    this.post('send', `[${batch.map(({ text }) => text).join()}]`, abort.signal)
+      .then(async (response) => {
+        for (const event of asEvents(await response.json())) this.sink.event(event);
+        unsent(unreachable('no answer'));
+      })
+      .catch(unsent);
+    return () => abort.abort();
+  }
+
+  override close(): void {
+    super.close();
     this.#request?.abort();
     this.#request = null;
   }
 
   /** Asks for channels. @throws TricastError of the server, or anything else where nobody or somebody else answered. */
-  protected ask(endpoint: string, channels: readonly Want[], signal: AbortSignal, wait?: number): Promise<Response> {
+  protected ask(endpoint: string, signal: AbortSignal, wait?: number): Promise<Response> {
+    const channels = (this.wants = this.sink.wants());
     return this.post(endpoint, JSON.stringify({ client: this.env.client, channels, wait }), signal);
-  }
-
-  /** The next sign of life is due within `ms`. */
-  protected expect(ms: number): void {
-    this.#cancelDeadline();
-    this.#cancelDeadline = this.env.clock.timer(ms, () => this.#fail([], unreachable('the server is silent')));
   }
 
   protected async post(endpoint: string, body: string, signal: AbortSignal): Promise<Response> {
@@ -68,26 +68,33 @@ export abstract class RequestTransport implements Transport {
     throw await refusal(response);
   }
 
-  /** A refused channel leaves, and the set without it is asked for next; whatever else went wrong is the end. */
-  #fail(wants: readonly Want[], error: TricastError): void {
-    this.close();
+  /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
+  #lost(thrown: unknown): void {
+    const error = asError(thrown);
     const { channel, code, retryable } = error;
-    if (!retryable && wants.some(({ name }) => name === channel)) this.sink.refused(error);
-    else this.sink.ended(error, !retryable && code !== 'unauthorized' && code !== 'token_expired');
+    const asked = names(this.wants);
+    if (!retryable && (code === 'too_many_channels' || asked.includes(channel ?? ''))) {
+      this.close();
+      this.sink.refused(error, channel ? [channel] : asked);
+    } else {
+      const final = !retryable && code !== 'unauthorized' && code !== 'token_expired';
+      this.fail(error, thrown instanceof RangeError ? 'blamed' : final ? 'final' : undefined);
+    }
   }
 }
 
+function names(wants: readonly Want[]): string[] {
+  return wants.map(({ name }) => name);
+}
+
 async function refusal(response: Response): Promise<TricastError> {
-  const wait = Number(response.headers.get('retry-after')) * 1000 || undefined;
+  const seconds = Number(response.headers.get('retry-after')) || 0;
   try {
     const body: unknown = await response.json();
     const event = asEvent(Array.isArray(body) ? body[0] : body);
-    if (event.type === 'error') {
-      const { code, message, channel, retryAfter } = errorOf(event);
-      return new TricastError(code, message, channel, retryAfter ?? wait);
-    }
+    if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
   } catch {
     // Not Tricast's words: a proxy answered in its place.
   }
-  return unreachable(`HTTP ${response.status}`, wait);
+  return unreachable(`HTTP ${response.status}`, Math.min(seconds, MAX_FOREIGN_WAIT) * 1000);
 }

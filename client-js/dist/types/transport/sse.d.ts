@@ -1,9 +1,8 @@
 import { RequestTransport } from './request.js';
-import type { Want } from './transport.js';
 /**
  * Server-sent events, read from a `fetch` stream: unlike an `EventSource` it can POST, set headers, see comments and
  * tell why it failed.
  */
 export declare class SseTransport extends RequestTransport {
-    protected read(wants: Want[], signal: AbortSignal): Promise<void>;
+    protected read(signal: AbortSignal): Promise<void>;
 }

@@ -1,12 +1,11 @@
-import type { Environment } from '../environment.js';
-import { type ServerEvent } from '../protocol.js';
-import type { Sendable, Sink, Transport } from './transport.js';
+import { Link } from './link.js';
+import type { Sendable, Transport } from './transport.js';
 /** WebSocket: commands in, one event a frame out, channels added and removed on the living connection. */
-export declare class WsTransport implements Transport {
+export declare class WsTransport extends Link implements Transport {
     #private;
-    constructor(env: Environment, sink: Sink, patience: number);
+    readonly parallel: number;
     update(): void;
-    again(channel: string): void;
-    send(batch: readonly Sendable[], signal: AbortSignal): Promise<ServerEvent[]>;
+    forget(channel: string): void;
+    send(batch: readonly Sendable[]): () => void;
     close(): void;
 }

@@ -1,0 +1,49 @@
+// Every number that bounds or paces the client.
+
+/** Commands in one array (protocol section 2). */
+export const MAX_BATCH = 64;
+
+/** Bytes that an array of several commands may have; where the server's limit for one payload is lower, that counts. */
+export const MAX_ARRAY = 65_536;
+
+/** Publishes that wait by default; one more rejects with `outbox_full`. */
+export const DEFAULT_CAPACITY = 1000;
+
+/** Milliseconds after which a batch without an answer is sent again. */
+export const ANSWER_TIMEOUT = 15_000;
+
+/** Milliseconds for which a retry is safe: servers remember an id for five minutes, and clocks differ a little. */
+export const ID_MEMORY = 270_000;
+
+/** POSTs under way at once: a browser opens six connections to a host, and some must be left to the reading. */
+export const MAX_POSTS = 2;
+
+/** Channels that a server lets a connection have by default; `welcome` may say otherwise. */
+export const DEFAULT_MAX_CHANNELS = 128;
+
+/** Milliseconds that a transport has to prove itself by default. */
+export const DEFAULT_CONNECT_TIMEOUT = 5000;
+
+/** However many rounds failed, a transport gets no more milliseconds than this. */
+export const MAX_CONNECT_TIMEOUT = 30_000;
+
+/** Seconds, where `welcome` names none. */
+export const DEFAULT_HEARTBEAT = 25;
+
+/** Seconds for which the server may hold a poll. */
+export const WAIT = 25;
+
+/** Milliseconds between polls while something on the way answers them empty without holding them. */
+export const MIN_PACE = 1000;
+
+/** Seconds: a proxy may ask for a longer wait, but does not know what for. */
+export const MAX_FOREIGN_WAIT = 30;
+
+/** Characters that an SSE line, or the data of one block, may have at least: eight times the default batch. */
+export const MAX_BLOCK = 2_097_152;
+
+/** Characters that an event has besides its payload, generously. */
+export const MAX_ENVELOPE = 16_384;
+
+/** What a timer can hold; beyond it, runtimes fire at once. */
+export const MAX_TIMER = 2_147_483_647;

@@ -1,0 +1,243 @@
+import { describe, expect, test } from 'vitest';
+import { EPOCH, failed, listen, message, subscribed, welcome, World, type Log } from './fake-server.js';
+import { settle } from './support.js';
+
+const requests = ['sse', 'poll'] as const;
+
+/** The newest request for channels, by name. */
+function asked(world: World, transport: 'ws' | 'sse' | 'poll'): unknown {
+  const { channels } = transport === 'ws' ? world.socket.last('subscribe') : world.request(transport).body;
+  return (channels as { name: string }[]).map(({ name }) => name);
+}
+
+describe('where a channel starts', () => {
+  test.each(['', 'Latest', 'last', 'last:', 'last:-1', 'last:01', 'last:1.5', 'last: 1', 'last:9007199254740992',
+    'aaaaaaaaaaaa', `${EPOCH}-1-2`, `${EPOCH}-`, '-'])('%j is refused before anything is sent', async (from) => {
+    const world = new World(['sse']);
+    world.rt.channel('good');
+    expect(() => world.rt.channel('a', { from })).toThrow(expect.objectContaining({ code: 'bad_request', channel: 'a' }));
+    await settle();
+    expect(asked(world, 'sse')).toEqual(['good']);
+  });
+
+  test.each(['latest', 'earliest', 'last:0', 'last:50', `${EPOCH}-0`, `${EPOCH}-9007199254740991`])('%j is sent', async (from) => {
+    const world = new World(['sse']);
+    world.rt.channel('a', { from });
+    await settle();
+    expect(world.request('sse').body.channels).toEqual([{ name: 'a', from }]);
+  });
+
+  test('a position is where reading goes on, also over polling, which does not repeat it', async () => {
+    const world = new World(['poll']);
+    const { channel, seen } = listen(world, 'a', `${EPOCH}-4`);
+    expect(channel.position).toBe(`${EPOCH}-4`);
+    await settle();
+    await world.request('poll').answer(200, { cursor: `${EPOCH}-5`, events: [message('a', 4), message('a', 5)] });
+    expect([seen, channel.faults]).toEqual([['5'], 0]);
+  });
+
+  test('the first one to open a channel says where', async () => {
+    const world = new World(['sse']);
+    const first = world.rt.channel('a', { from: 'last:5' });
+    expect(world.rt.channel('a', { from: 'earliest' })).toBe(first);
+    await settle();
+    expect(world.request('sse').body.channels).toEqual([{ name: 'a', from: 'last:5' }]);
+  });
+});
+
+describe('too many channels', () => {
+  function open(world: World, count: number): Log[] {
+    return Array.from({ length: count }, (_, n) => listen(world, `c${n}`));
+  }
+
+  const left = (logs: readonly Log[]): string[] =>
+    logs.filter(({ seen }) => seen.join() === 'error too_many_channels,left too_many_channels').map(({ channel }) => channel.name);
+
+  test.each(requests)('%s: those beyond the usual limit leave, the others go on', async (name) => {
+    const world = new World([name]);
+    const logs = open(world, 130);
+    await settle();
+    await world.request(name).answer(400, failed('too_many_channels'));
+    expect(left(logs)).toEqual(['c128', 'c129']);
+    expect(asked(world, name)).toHaveLength(128);
+    expect(world.rt.state.status).toBe('connecting');
+  });
+
+  test('a limit that a welcome told counts', async () => {
+    const world = new World(['sse']);
+    const logs = open(world, 2);
+    await settle();
+    await world.request('sse').stream(welcome({ limits: { message: 65536, channels: 2, batch: 512 } }));
+    logs.push(listen(world, 'd'), listen(world, 'e'));
+    await settle();
+    await world.request('sse').answer(400, failed('too_many_channels'));
+    expect(left(logs)).toEqual(['d', 'e']);
+    expect(asked(world, 'sse')).toEqual(['c0', 'c1']);
+    expect(world.rt.state.status).toBe('connected');
+  });
+
+  test('where nobody told the limit and it is lower, the newest leaves, until the rest fit', async () => {
+    const world = new World(['poll']);
+    const logs = open(world, 4);
+    await settle();
+    for (const fits of [3, 2]) {
+      await world.request('poll').answer(400, failed('too_many_channels'));
+      expect(asked(world, 'poll')).toHaveLength(fits);
+    }
+    await world.request('poll').answer(200, { cursor: '', events: [subscribed('c0', 0), subscribed('c1', 0)] });
+    expect([left(logs), world.rt.state.status]).toEqual([['c2', 'c3'], 'connected']);
+  });
+
+  test('ws: a command that asked for too many is repeated with those that fit', async () => {
+    const world = new World(['ws']);
+    const logs = open(world, 3);
+    await settle();
+    await world.socket.welcome({ limits: { message: 65536, channels: 2, batch: 512 } });
+    world.socket.push(failed('too_many_channels', { ref: world.socket.last('subscribe').ref }));
+    await settle();
+    expect(left(logs)).toEqual(['c2']);
+    expect(asked(world, 'ws')).toEqual(['c0', 'c1']);
+    expect([world.socket.count('subscribe'), world.rt.state.status]).toEqual([2, 'connected']);
+  });
+});
+
+describe('a channel that keeps missing a message', () => {
+  async function connected(name: 'ws' | 'sse' | 'poll'): Promise<{ world: World; a: Log; b: Log; tell: (...events: object[]) => Promise<void> }> {
+    const world = new World([name]);
+    const [a, b] = [listen(world, 'a'), listen(world, 'b')];
+    await settle();
+    if (name === 'ws') await world.socket.welcome();
+    /** Answers the newest request, as the transport does it. */
+    const tell = async (...events: object[]): Promise<void> => {
+      if (name === 'ws') world.socket.push(...events);
+      else if (name === 'sse') await world.request('sse').stream(welcome(), ...events);
+      else await world.request('poll').answer(200, { cursor: '', events });
+      await settle();
+    };
+    await tell(subscribed('a', 0), subscribed('b', 0), message('a', 2));
+    return { world, a, b, tell };
+  }
+
+  test.each(['ws', 'sse', 'poll'] as const)('%s: is asked for again alone, at growing intervals', async (name) => {
+    const { world, a, b, tell } = await connected(name);
+    const again = subscribed('a', 0, { recovered: true });
+    let seq = 0;
+    for (const wait of [250, 500, 1000]) {
+      await tell(again, message('a', 2));
+      await tell(message('b', ++seq));
+      if (name !== 'ws') expect(asked(world, name)).toEqual(['b']);
+      else expect(world.socket.last('unsubscribe').channel).toBe('a');
+      const before = name === 'ws' ? world.socket.count('subscribe') : world.to(name).length;
+      await world.clock.advance(wait - 1);
+      expect(name === 'ws' ? world.socket.count('subscribe') : world.to(name).length).toBe(before);
+      await world.clock.advance(1);
+      expect(asked(world, name)).toContain('a');
+    }
+    expect(world.states).toEqual(['connecting', `connected ${name}`]);
+    await tell(again, message('a', 1), message('a', 3));
+    // Progress: it is asked for at once again.
+    expect(asked(world, name)).toContain('a');
+    expect(a.seen.filter((what) => !what.startsWith('from'))).toEqual(['1']);
+    expect(b.seen.filter((what) => !what.startsWith('from'))).toEqual(['1', '2', '3']);
+    expect(a.channel.faults).toBe(5);
+  });
+
+  test.each(requests)('%s: where it is the only one, nothing is asked meanwhile', async (name) => {
+    const { world, b, tell } = await connected(name);
+    b.channel.close();
+    await settle();
+    await tell(subscribed('a', 0, { recovered: true }), message('a', 2));
+    const before = world.requests.length;
+    await world.clock.advance(249);
+    expect([world.requests.length, world.rt.state.status]).toEqual([before, 'connected']);
+    await world.clock.advance(1);
+    expect([world.requests.length, asked(world, name)]).toEqual([before + 1, ['a']]);
+    expect(world.requests.filter(({ body }) => body.channels?.length === 0)).toEqual([]);
+  });
+
+  test.each(requests)('%s: where it is the only one, another connection asks for nothing before its time either', async (name) => {
+    const { world, a, b, tell } = await connected('ws');
+    b.channel.close();
+    await tell(subscribed('a', 0, { recovered: true }), message('a', 2));
+    world.rt.setTransports([name]);
+    await world.clock.advance(249);
+    expect([world.requests.length, world.rt.state.status]).toEqual([0, 'connecting']);
+    await world.clock.advance(1);
+    expect([world.requests.length, asked(world, name), a.channel.faults]).toEqual([1, ['a'], 2]);
+  });
+
+  test('sse: a goodbye to the others, which have left meanwhile, does not end the client', async () => {
+    const { world, tell } = await connected('sse');
+    await tell(subscribed('a', 0, { recovered: true }), message('a', 2));
+    await tell({ type: 'unsubscribed', channel: 'b', code: 'forbidden' });
+    expect(world.request('sse').aborted).toBe(true);
+    await world.request('sse').push({ type: 'bye', code: 'forbidden', reason: 'no channel is left', reconnect: false });
+    expect(world.rt.state.status).toBe('connected');
+    await world.clock.advance(250);
+    expect(asked(world, 'sse')).toEqual(['a']);
+  });
+
+  test('closing it, or the client, meanwhile leaves no timer', async () => {
+    const { world, a, tell } = await connected('ws');
+    await tell(subscribed('a', 0, { recovered: true }), message('a', 2));
+    const running = world.clock.pending;
+    a.channel.close();
+    expect(world.clock.pending).toBe(running - 1);
+    world.rt.close();
+    await settle();
+    expect(world.clock.pending).toBe(0);
+  });
+});
+
+describe('a subscription that fails for now', () => {
+  async function refusable(): Promise<{ world: World; b: Log; refuse: (fields?: object) => void }> {
+    const world = new World(['ws']);
+    const b = listen(world, 'b');
+    await settle();
+    await world.socket.welcome();
+    return { world, b, refuse: (fields = {}) => world.socket.push(failed('unavailable', { channel: 'b', ...fields })) };
+  }
+
+  test('is tried again after what the server asks, whatever other channels do meanwhile', async () => {
+    const { world, b, refuse } = await refusable();
+    refuse({ retry_after: 3 });
+    expect(b.seen).toEqual(['error unavailable']);
+    listen(world, 'c');
+    await settle();
+    expect(asked(world, 'ws')).toEqual(['c']);
+    world.socket.push(subscribed('c', 0));
+    await world.clock.advance(2999);
+    expect(world.socket.count('subscribe')).toBe(2);
+    await world.clock.advance(1);
+    expect(asked(world, 'ws')).toEqual(['b']);
+    expect([world.socket.count('subscribe'), world.socket.count('unsubscribe')]).toEqual([3, 0]);
+  });
+
+  test('is obeyed across connections', async () => {
+    const { world, refuse } = await refusable();
+    refuse({ retry_after: 3 });
+    listen(world, 'c');
+    await world.socket.drop();
+    await world.clock.advance(250);
+    await world.socket.welcome();
+    expect(asked(world, 'ws')).toEqual(['c']);
+    await world.clock.advance(2750);
+    expect(asked(world, 'ws')).toEqual(['b']);
+  });
+
+  test('waits longer each time, until it succeeds; the success of another is not its own', async () => {
+    const { world, refuse } = await refusable();
+    listen(world, 'c');
+    await settle();
+    for (const [wait, succeeds] of [[250, false], [500, true], [250, false], [500, false]] as const) {
+      refuse();
+      world.socket.push(subscribed('c', 0));
+      const before = world.socket.count('subscribe');
+      await world.clock.advance(wait - 1);
+      expect(world.socket.count('subscribe')).toBe(before);
+      await world.clock.advance(1);
+      expect(world.socket.count('subscribe')).toBe(before + 1);
+      if (succeeds) world.socket.push(subscribed('b', 0));
+    }
+  });
+});
