@@ -26,21 +26,30 @@ impl Backplane {
     }
 }
 
-/// What `few:` channels keep.
+/// What `few:` channels keep, and how many keys `small:` ones may have.
 pub(crate) const FEW: u64 = 3;
 
-/// How long `brief:` channels keep a message.
+/// How many bytes the keys of `light:` channels may have.
+pub(crate) const LIGHT: u64 = 10_000;
+
+/// How long `brief:` channels keep a message, and `typing:` ones a key.
 pub(crate) const BRIEF: Duration = Duration::from_secs(60);
 
-/// `chat:` is open and keeps all that a test writes; the others are named after what is different.
+/// `chat:` is open and keeps all that a test writes, `map:` is its like among the states; the others are named after
+/// what is different.
 fn rules(builder: Builder) -> Builder {
     let open = || Rule::stream().keep(10_000).publish(Access::Anyone);
+    let state = || Rule::state().publish(Access::Anyone);
     builder
         .rule("chat:{room}", open())
         .rule("few:{room}", open().keep(FEW))
         .rule("brief:{room}", open().ttl(BRIEF))
         .rule("news:{topic}", open().publish(Access::Server))
         .rule("secret:{topic}", open().subscribe(Access::Server))
+        .rule("map:{board}", state())
+        .rule("small:{board}", state().keep(FEW))
+        .rule("light:{board}", state().keep_bytes(LIGHT))
+        .rule("typing:{room}", state().ttl(BRIEF))
 }
 
 /// A running node. It ends, and its connections are cut, when this value goes.

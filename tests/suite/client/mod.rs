@@ -67,6 +67,8 @@ pub(crate) struct Reader {
     events: VecDeque<Value>,
     /// Where the events that were yielded have led to, per channel.
     positions: HashMap<String, String>,
+    /// The base of each state whose snapshot is being read.
+    bases: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -93,8 +95,8 @@ impl Reader {
                 Stream::Poll(Box::new(Poll::new(transport, address, query.clone())))
             }
         };
-        let (events, positions) = (VecDeque::new(), HashMap::new());
-        let mut reader = Self { channels: query.channels.clone(), stream, events, positions };
+        let (events, positions, bases) = (VecDeque::new(), HashMap::new(), HashMap::new());
+        let mut reader = Self { channels: query.channels.clone(), stream, events, positions, bases };
         reader.take_place(query).await;
         reader
     }
@@ -143,13 +145,38 @@ impl Reader {
         }
     }
 
+    /// Keeps the position that a client keeps (protocol, 5.3 for states).
     fn note(&mut self, event: &Value) {
+        let channel = event["channel"].as_str().unwrap_or_default().to_owned();
         let position = match type_of(event) {
-            "message" => format!("{}-{}", event["epoch"].as_str().unwrap(), event["seq"]),
-            "subscribed" | "gap" => event["position"].as_str().unwrap().to_owned(),
+            "message" => {
+                let seq = event["seq"].as_u64().unwrap();
+                let base = self.bases.get(&channel).filter(|base| seq < **base);
+                let base = base.map_or(String::new(), |base| format!("-{base}"));
+                format!("{}-{seq}{base}", event["epoch"].as_str().unwrap())
+            }
+            "subscribed" | "gap" => self.note_begin(event, &channel),
+            "live" => event["position"].as_str().unwrap().to_owned(),
             _ => return,
         };
-        self.positions.insert(event["channel"].as_str().unwrap().to_owned(), position);
+        self.positions.insert(channel, position);
+    }
+
+    /// A state's reader whose position became the beginning has the head as base, and one who resumed what it had.
+    fn note_begin(&mut self, event: &Value, channel: &str) -> String {
+        let position = event["position"].as_str().unwrap();
+        let of_state = event["kind"] == "state" || self.bases.contains_key(channel);
+        let resumed = event["recovered"] == true;
+        let base = match position.splitn(3, '-').collect::<Vec<_>>()[..] {
+            [_, _, base] => base.parse().unwrap(),
+            [_, "0"] if of_state && !resumed => seq_of(&event["head"]),
+            _ => 0,
+        };
+        if of_state {
+            self.bases.insert(channel.to_owned(), base);
+        }
+        let is_beginning = base > 0 && position.ends_with("-0");
+        if is_beginning { format!("{position}-{base}") } else { position.to_owned() }
     }
 
     /// The next message or gap, or whatever ends a subscription; the ceremony of beginning is passed over.
@@ -170,6 +197,17 @@ impl Reader {
             let event = self.next_of_log().await;
             assert_eq!(type_of(&event), "message", "at {caller}: {event}");
             event
+        }
+    }
+
+    /// The next of the log, passing over the `live` of a state that is resumed; which must be a message.
+    pub(crate) async fn message_but_live(&mut self) -> Value {
+        loop {
+            let event = self.next_of_log().await;
+            if type_of(&event) != "live" {
+                assert_eq!(type_of(&event), "message", "{event}");
+                return event;
+            }
         }
     }
 
@@ -214,6 +252,12 @@ impl Reader {
 /// The `type` of an event.
 pub(crate) fn type_of(event: &Value) -> &str {
     event["type"].as_str().unwrap_or_else(|| panic!("an event without a type: {event}"))
+}
+
+/// The seq of a position.
+pub(crate) fn seq_of(position: &Value) -> u64 {
+    let text = position.as_str().unwrap_or_else(|| panic!("not a position: {position}"));
+    text.split('-').nth(1).unwrap().parse().unwrap()
 }
 
 /// Waits for what must happen, but not for ever.

@@ -187,6 +187,10 @@ fn seconds(raw: &str) -> Option<Duration> {
         return None;
     }
     let exact = Duration::try_from_secs_f64(seconds).ok()?;
+    if exact < Duration::from_millis(1) {
+        // Rounding must not make a time of what is too short to be one.
+        return Some(Duration::ZERO);
+    }
     let rounded = exact.checked_add(Duration::from_micros(500))?;
     Some(Duration::from_millis(u64::try_from(rounded.as_millis()).ok()?))
 }
@@ -348,6 +352,7 @@ mod tests {
         let seconds = |raw: &str| object(&format!("{{\"a\":{raw}}}")).seconds("a").ok().flatten();
         assert_eq!(seconds("25"), Some(Duration::from_secs(25)));
         assert_eq!(seconds("0.0015"), Some(Duration::from_millis(2)));
+        assert_eq!(seconds("0.0009"), Some(Duration::ZERO));
         assert_eq!(seconds("1.5e1"), Some(Duration::from_secs(15)));
         for raw in ["-1", "1e300", "1e999", "\"1\"", "9.1e12"] {
             assert_eq!(seconds(raw), None, "{raw}");
