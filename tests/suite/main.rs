@@ -26,6 +26,8 @@ mod heartbeat;
 mod history;
 mod long_poll;
 mod order;
+mod presence;
+mod presence_rights;
 mod proxies;
 mod publish;
 mod raw_sse;

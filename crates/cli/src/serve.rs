@@ -60,8 +60,8 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
 
 /// What `--dev` promises.
 async fn open_to_everyone(addr: SocketAddr) -> Result<Tricast, BuildError> {
-    let state = Rule::state().publish(Access::Anyone);
-    let stream = Rule::stream().keep(1_000).ttl(Duration::from_secs(3_600)).publish(Access::Anyone);
+    let state = Rule::state().publish(Access::Anyone).presence();
+    let stream = Rule::stream().keep(1_000).ttl(Duration::from_secs(3_600)).publish(Access::Anyone).presence();
     Tricast::builder().rule("state:{any}", state).rule("{any}", stream).local_only(addr).build().await
 }
 

@@ -41,7 +41,22 @@ impl ChannelName {
     pub fn is_system(&self) -> bool {
         self.0.starts_with('@')
     }
+
+    /// The state channel of those who are on this one.
+    #[must_use]
+    pub fn presence(&self) -> Self {
+        Self(Arc::from(format!("{PRESENCE}{self}")))
+    }
+
+    /// The channel whose presence this one is.
+    #[must_use]
+    pub fn presence_of(&self) -> Option<Self> {
+        self.0.strip_prefix(PRESENCE)?.parse().ok()
+    }
 }
+
+/// What the name of a presence channel begins with.
+const PRESENCE: &str = "@presence/";
 
 impl FromStr for ChannelName {
     type Err = NameError;
@@ -322,6 +337,7 @@ pub struct Rule {
     retention: Retention,
     subscribe: Access,
     publish: Access,
+    presence: bool,
 }
 
 impl Rule {
@@ -344,7 +360,7 @@ impl Rule {
     }
 
     fn new(kind: Kind, retention: Retention) -> Self {
-        Self { kind, retention, subscribe: Access::Anyone, publish: Access::default() }
+        Self { kind, retention, subscribe: Access::Anyone, publish: Access::default(), presence: false }
     }
 
     /// Keeps at most the newest `messages`; of a state, at most so many keys: a new one over it is refused.
@@ -378,6 +394,13 @@ impl Rule {
         self
     }
 
+    /// Keeps who is there: each client that is subscribed to a channel `x` is a member of the state `@presence/x`, which
+    /// whoever may subscribe to `x` may read.
+    pub fn presence(mut self) -> Self {
+        self.presence = true;
+        self
+    }
+
     /// The kind of the channels.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -400,6 +423,12 @@ impl Rule {
     #[must_use]
     pub fn publish_access(&self) -> &Access {
         &self.publish
+    }
+
+    /// Whether it keeps who is there.
+    #[must_use]
+    pub fn has_presence(&self) -> bool {
+        self.presence
     }
 
     /// Checks what the setters took without a word.
@@ -435,63 +464,4 @@ pub struct Topic {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn params(pattern: &str, name: &str) -> Option<Vec<String>> {
-        let pattern: Pattern = pattern.parse().unwrap();
-        pattern.matches(name).map(|params| params.0.iter().map(|(k, v)| format!("{k}={v}")).collect())
-    }
-
-    #[test]
-    fn names_are_bounded_and_of_few_characters() {
-        assert!("a".repeat(255).parse::<ChannelName>().is_ok());
-        assert_eq!("a".repeat(256).parse::<ChannelName>(), Err(NameError::TooLong { bytes: 256, most: 255 }));
-        assert!(format!("@{}", "a".repeat(265)).parse::<ChannelName>().is_ok());
-        assert_eq!("".parse::<ChannelName>(), Err(NameError::Empty));
-        assert_eq!("a,b".parse::<ChannelName>(), Err(NameError::Character { culprit: ',' }));
-        assert_eq!("å".parse::<ChannelName>(), Err(NameError::Character { culprit: 'å' }));
-    }
-
-    #[test]
-    fn a_parameter_runs_to_the_next_literal_and_the_last_to_the_end() {
-        assert_eq!(params("chat:{room}", "chat:a:b"), Some(vec!["room=a:b".into()]));
-        assert_eq!(params("dm:{a}:{b}", "dm:x:y:z"), Some(vec!["a=x".into(), "b=y:z".into()]));
-        assert_eq!(params("{any}", "whatever/it.is"), Some(vec!["any=whatever/it.is".into()]));
-        assert_eq!(params("a:{x}:end", "a:1:end"), Some(vec!["x=1".into()]));
-        assert_eq!(params("a:{x}:end", "a:1:end:end"), None);
-    }
-
-    #[test]
-    fn a_parameter_is_never_empty() {
-        assert_eq!(params("chat:{room}", "chat:"), None);
-        assert_eq!(params("dm:{a}:{b}", "dm::b"), None);
-        assert_eq!(params("dm:{a}:{b}", "dm:::b"), Some(vec!["a=:".into(), "b=b".into()]));
-    }
-
-    #[test]
-    fn system_channels_are_matched_by_no_pattern() {
-        assert_eq!(params("{any}", "@presence/chat:1"), None);
-        assert!("@presence/{x}".parse::<Pattern>().is_err());
-    }
-
-    #[test]
-    fn a_pattern_that_nobody_could_match_is_refused_by_name() {
-        let problem = |text: &str| text.parse::<Pattern>().unwrap_err().problem;
-        assert_eq!(problem(""), PatternProblem::Length);
-        assert_eq!(problem("a b"), PatternProblem::Character(' '));
-        assert_eq!(problem("a}b"), PatternProblem::Character('}'));
-        assert_eq!(problem("{a"), PatternProblem::Unclosed);
-        assert_eq!(problem("{}"), PatternProblem::ParamName(String::new()));
-        assert_eq!(problem("{a}:{a}"), PatternProblem::ParamTwice("a".into()));
-        assert_eq!(problem("{a}{b}"), PatternProblem::Adjacent("b".into()));
-    }
-
-    #[test]
-    fn a_bound_of_zero_is_refused() {
-        assert_eq!(Rule::stream().keep(0).check(), Err(RuleError::Zero("keep")));
-        assert_eq!(Rule::stream().ttl(Duration::ZERO).check(), Err(RuleError::Zero("ttl")));
-        assert_eq!(Rule::stream().keep_bytes(0).check(), Err(RuleError::Zero("keep_bytes")));
-        assert_eq!(Rule::stream().check(), Ok(()));
-    }
-}
+mod tests;

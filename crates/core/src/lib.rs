@@ -17,6 +17,7 @@ pub mod limits;
 pub mod log;
 pub mod message;
 pub mod position;
+pub mod presence;
 pub mod protocol;
 pub mod replay;
 pub mod wake;

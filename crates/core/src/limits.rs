@@ -105,5 +105,15 @@ pub const STATE_KEEP_BYTES: u64 = 8 * 1024 * 1024;
 /// are told of a gap.
 pub const STATE_DELETIONS: usize = 1_000;
 
+/// Members of one `presence` answer; of a channel with more it is refused (`too_large`), for they can be read page by
+/// page from its `@presence/` channel.
+pub const PRESENCE_MEMBERS: usize = 1_000;
+
+/// Bytes of what the members of one `presence` answer show; more: `too_large`.
+pub const PRESENCE_BYTES: usize = 256 * 1024;
+
+/// Members that a node keeps on all channels together; one more is subscribed as any other, and not listed.
+pub const PRESENCE_PER_NODE: usize = 1_000_000;
+
 /// Bytes of a rule's pattern, and of each parameter's name; longer: a configuration error.
 pub const PATTERN_BYTES: usize = 255;

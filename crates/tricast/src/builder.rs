@@ -64,6 +64,7 @@ impl Default for Builder {
                 heartbeat_ws: Duration::from_secs(25),
                 heartbeat_sse: Duration::from_secs(15),
                 write_timeout: Duration::from_secs(10),
+                presence_grace: Duration::from_secs(5),
                 local_only: None,
             },
             capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
@@ -129,6 +130,16 @@ impl Builder {
         self
     }
 
+    /// Sets how long a client stays a member of a channel with presence ([`Rule::presence`]) when its last connection has
+    /// gone: who comes back within it, on whatever transport, never left. Default: 5 s.
+    ///
+    /// Who polls is gone between any two requests, and stays for two of its waits (at least this time), and this time
+    /// once more.
+    pub fn presence_grace(mut self, grace: Duration) -> Self {
+        self.config.presence_grace = grace;
+        self
+    }
+
     /// Answers only requests whose `Host` is a loopback name (on any port) or this address.
     ///
     /// For servers on a developer's machine: a web page that rebinds its own name to that machine is refused
@@ -172,6 +183,7 @@ impl Builder {
         let expire = backplane.expire();
         let hub = Arc::new(Hub::new(self.config, rules, feeds, backplane, clock, entropy));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
+        tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
         Ok(Tricast::new(hub))
     }
@@ -217,6 +229,7 @@ fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
         ("heartbeat_ws", config.heartbeat_ws.is_zero()),
         ("heartbeat_sse", config.heartbeat_sse.is_zero()),
         ("write_timeout", config.write_timeout.is_zero()),
+        ("presence_grace", config.presence_grace.is_zero()),
     ];
     let too_large = [
         ("message_bytes", config.message_bytes > MOST_MESSAGE_BYTES),
@@ -224,6 +237,7 @@ fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
         ("heartbeat_ws", config.heartbeat_ws > LONGEST),
         ("heartbeat_sse", config.heartbeat_sse > LONGEST),
         ("write_timeout", config.write_timeout > LONGEST),
+        ("presence_grace", config.presence_grace > LONGEST),
     ];
     let culprit = |checks: &[(&'static str, bool)]| checks.iter().find(|(_, bad)| *bad).map(|(name, _)| *name);
     match (culprit(&zeros), culprit(&too_large)) {

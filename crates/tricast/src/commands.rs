@@ -9,12 +9,14 @@ use std::collections::HashMap;
 use tricast_core::access::Identity;
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::ChannelName;
+use tricast_core::json::Json;
 use tricast_core::log::Appended;
-use tricast_core::protocol::event::{ErrorEvent, Published, Unsubscribed};
+use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribed};
 use tricast_core::protocol::{Batch, ClientId, Code, Command, Event, Publish, Ref, SubscribeTo};
 
 use crate::history::{self, Asked};
 use crate::hub::{Hub, PublishError};
+use crate::members;
 use crate::session::{Outcome, Session};
 
 /// Who brings commands: to an HTTP request only some of them make sense.
@@ -77,8 +79,8 @@ impl<'a> Executor<'a> {
             Command::History { channel, from, limit, reference } => {
                 answers.push(history::answer(self.hub, self.who, Asked { channel, from, limit, reference }).await);
             }
-            Command::Presence { channel, reference, .. } => {
-                answers.push(error(reference, channel, Code::BadRequest, format!("{name} is not served")));
+            Command::Presence { channel, data, reference } => {
+                answers.push(self.presence(channel, data, reference).await);
             }
             Command::Call { reference, .. } => answers.push(not_served(name, "", reference)),
         }
@@ -100,6 +102,17 @@ impl<'a> Executor<'a> {
                 }
                 error(reference, channel, code, message)
             }
+        }
+    }
+
+    async fn presence(&self, channel: ChannelName, data: Option<Json>, reference: Option<Ref>) -> Event {
+        let session = match &self.bringer {
+            Bringer::Socket { session, .. } => Some(&**session),
+            Bringer::Send => None,
+        };
+        match members::answer(self.hub, self.who, session, &channel, data).await {
+            Ok(members) => Event::Presence(Presence { reference, channel, members }),
+            Err(problem) => error(reference, channel, problem.code(), problem.to_string()),
         }
     }
 
@@ -151,6 +164,7 @@ pub(crate) fn refused(channel: ChannelName, code: Code, reference: Option<Ref>) 
     let message = match code {
         Code::UnknownChannel => format!("no rule matches the channel {channel}"),
         Code::Forbidden => format!("subscribing to the channel {channel} is not allowed"),
+        Code::TooLarge => format!("what a member of {channel} would show is too large"),
         Code::TooManyChannels => format!("{channel} is one channel more than a connection may have"),
         _ => format!("the channel {channel} cannot be read now"),
     };

@@ -8,9 +8,11 @@ use tricast_core::channel::{ChannelName, NameError};
 use tricast_core::log::Appended;
 use tricast_core::message::Draft;
 use tricast_core::protocol::Start;
+use tricast_core::protocol::event::Member;
 
 use crate::builder::Builder;
 use crate::hub::{Hub, PublishError};
+use crate::members::{self, PresenceError};
 use crate::reader::{ReadError, Reader};
 use crate::transport::sse::{SseRequest, SseResponse};
 
@@ -123,6 +125,37 @@ impl Channel {
     /// As [`Tricast::publish`].
     pub async fn publish(&self, draft: Draft) -> Result<Appended, PublishError> {
         self.hub.publish(&Identity::Server, &self.name, draft).await
+    }
+
+    /// Who is on the channel, in the order in which they came or last changed what they show.
+    ///
+    /// # Errors
+    /// No rule matches the channel, its rule keeps no presence, or the backplane is unavailable.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tricast::{Rule, Tricast};
+    /// let tricast = Tricast::builder().rule("chat:{room}", Rule::stream().presence()).build().await?;
+    /// let lobby = tricast.channel("chat:lobby")?;
+    /// for member in lobby.members().await? {
+    ///     println!("{} since {}", member.client, member.since);
+    /// }
+    /// assert_eq!(lobby.member_count().await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn members(&self) -> Result<Vec<Member>, PresenceError> {
+        members::all(&self.hub, &self.name).await
+    }
+
+    /// How many are on the channel: cheaper than counting [`Channel::members`] where the room is large.
+    ///
+    /// # Errors
+    /// As [`Channel::members`].
+    pub async fn member_count(&self) -> Result<usize, PresenceError> {
+        members::count(&self.hub, &self.name).await
     }
 
     /// Reads the channel as a [`Stream`](futures_util::Stream) of messages and gaps, for ever.

@@ -11,6 +11,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tricast_core::access::Identity;
 use tricast_core::channel::{ChannelName, Kind};
@@ -18,11 +19,12 @@ use tricast_core::log::{Head, Limit};
 use tricast_core::message::Encoding;
 use tricast_core::position::{Cursor, Place, Position, Seq};
 use tricast_core::protocol::event::{Gap, Subscribed};
-use tricast_core::protocol::{Code, Event, GapReason, Ref, Start, SubscribeTo};
+use tricast_core::protocol::{ClientId, Code, Event, GapReason, Ref, Start, SubscribeTo};
 use tricast_core::replay::{self, Decision};
 use tricast_core::wake::Bell;
 
-use crate::hub::{Action, Batch, Feed, Found, Hub};
+use crate::hub::{Batch, Feed, Found, Hub};
+use crate::presence::{Membership, Visitor};
 
 pub(crate) struct Session {
     hub: Arc<Hub>,
@@ -33,6 +35,8 @@ pub(crate) struct Session {
     subscriptions: Vec<Subscription>,
     /// Which subscription begins the next batch.
     turn: usize,
+    /// Who becomes a member of channels with presence; nobody does on a connection without a client id.
+    visitor: Option<Visitor>,
     /// Whether a reader of a state who goes on from a position without a base is told `live`.
     live_for_all: bool,
 }
@@ -75,7 +79,13 @@ pub(crate) struct Taken {
 
 impl Session {
     pub(crate) fn new(hub: Arc<Hub>, who: Identity, encoding: Option<Encoding>) -> Self {
-        Self { hub, who, bell: Arc::default(), encoding, subscriptions: Vec::new(), turn: 0, live_for_all: true }
+        let (bell, subscriptions) = (Arc::default(), Vec::new());
+        Self { hub, who, bell, encoding, subscriptions, turn: 0, visitor: None, live_for_all: true }
+    }
+
+    /// The reader of this client, who has its place on channels with presence; for `linger` after this session has gone.
+    pub(crate) fn of_client(self, client: Option<ClientId>, linger: Duration) -> Self {
+        Self { visitor: client.map(|client| Visitor { client, linger }), ..self }
     }
 
     /// A poll's: it comes back again and again, so where nothing began it is told no `live`.
@@ -98,7 +108,7 @@ impl Session {
         let mut asked = HashSet::with_capacity(wanted.len());
         for one in wanted {
             let twice = !asked.insert(&one.name);
-            let entry = self.enter(&one.name, room, twice).await;
+            let entry = self.enter(one, room, twice).await;
             room -= usize::from(matches!(entry, Entry::New(..)));
             entries.push(entry);
         }
@@ -109,7 +119,8 @@ impl Session {
             let result = match entry {
                 Entry::Refused(code) => Err(code),
                 Entry::Known(head) => self.known(&one.name, &head, reference).ok_or(Code::Unavailable),
-                Entry::New(subscription, head) => {
+                Entry::New(mut subscription, head) => {
+                    subscription.membership = self.join(&subscription, one).await;
                     let place = places.next().unwrap_or(Place::Fresh);
                     Ok(self.begin(subscription, &head, place, one.start, reference))
                 }
@@ -129,6 +140,11 @@ impl Session {
     /// Where the reader stands on a channel; `None` if it is not subscribed.
     pub(crate) fn position(&self, channel: &ChannelName) -> Option<Position> {
         self.find(channel).map(|subscription| subscription.position)
+    }
+
+    /// The caller's place among the members of a channel.
+    pub(crate) fn membership(&self, channel: &ChannelName) -> Option<&Membership> {
+        self.find(channel)?.membership.as_ref()
     }
 
     /// Makes [`Session::rung`] resolve once more: there is more to take.
@@ -186,12 +202,12 @@ impl Session {
         taken
     }
 
-    async fn enter(&self, channel: &ChannelName, room: usize, twice: bool) -> Entry {
-        let topic = match self.hub.allow(&self.who, Action::Subscribe, channel) {
+    async fn enter(&self, to: &SubscribeTo, room: usize, twice: bool) -> Entry {
+        let topic = match self.hub.allow_subscribe(&self.who, to) {
             Ok(topic) => topic,
             Err(code) => return Entry::Refused(code),
         };
-        if twice || self.find(channel).is_some() {
+        if twice || self.find(&to.name).is_some() {
             return match self.hub.backplane.open(&topic).await {
                 Ok(head) => Entry::Known(head),
                 Err(_) => Entry::Refused(Code::Unavailable),
@@ -208,6 +224,11 @@ impl Session {
             Ok(head) => Entry::New(subscription, head),
             Err(_) => Entry::Refused(Code::Unavailable),
         }
+    }
+
+    async fn join(&self, subscription: &Subscription, to: &SubscribeTo) -> Option<Membership> {
+        let visitor = self.visitor.as_ref().filter(|_| subscription.feed.topic().rule.has_presence())?;
+        self.hub.presence.join(&to.name, visitor, to.presence.clone()).await
     }
 
     fn begin(
@@ -289,6 +310,8 @@ struct Subscription {
     feed: Arc<Feed>,
     place: u64,
     position: Position,
+    /// The reader's place among the channel's members.
+    membership: Option<Membership>,
     /// On a state: when everything up to here has been told, so is `live`.
     live_at: Option<Seq>,
 }
@@ -296,7 +319,7 @@ struct Subscription {
 impl Subscription {
     fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: u64) -> Self {
         let position = feed.with_log(|log| log.head().position());
-        Self { hub, feed, place, position, live_at: None }
+        Self { hub, feed, place, position, membership: None, live_at: None }
     }
 
     fn channel(&self) -> &ChannelName {

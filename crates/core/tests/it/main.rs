@@ -16,6 +16,7 @@ mod event;
 mod json;
 mod log;
 mod position;
+mod presence;
 mod query;
 mod replay;
 mod state;

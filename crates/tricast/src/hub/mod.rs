@@ -20,7 +20,9 @@ use tricast_core::limits::{COMMAND_OVERHEAD_BYTES, COMMANDS_PER_BATCH, SEND_OVER
 use tricast_core::log::{AppendError, Appended};
 use tricast_core::message::{Draft, DraftError};
 use tricast_core::protocol::event::{Bye, Limits, Welcome};
-use tricast_core::protocol::{ClientId, Code, Event, Ref};
+use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
+
+use crate::presence::Presence;
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
 pub(crate) use feeds::{Capacity, Feeds};
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) heartbeat_ws: Duration,
     pub(crate) heartbeat_sse: Duration,
     pub(crate) write_timeout: Duration,
+    /// How long a member stands whose last connection has gone.
+    pub(crate) presence_grace: Duration,
     /// Requests must name this machine or this address in `Host`.
     pub(crate) local_only: Option<SocketAddr>,
 }
@@ -55,6 +59,7 @@ pub(crate) struct Hub {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) presence: Arc<Presence>,
     rules: Vec<(Pattern, Arc<Rule>)>,
     /// Every connection holds a receiver, so the sender knows how many there are, and when the last has ended.
     drain: watch::Sender<Option<Draining>>,
@@ -88,11 +93,16 @@ impl Hub {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { config, clock, entropy, feeds, backplane, rules, drain: watch::Sender::new(None) }
+        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
+        let (presence, drain) = (Arc::new(presence), watch::Sender::new(None));
+        Self { config, clock, entropy, feeds, backplane, presence, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it lets `who` do this.
     pub(crate) fn allow(&self, who: &Identity, action: Action, name: &ChannelName) -> Result<Topic, Code> {
+        if let Some(channel) = name.presence_of() {
+            return self.allow_presence(who, action, &channel);
+        }
         let matching = self.rules.iter().find(|(pattern, _)| pattern.matches(name.as_str()).is_some());
         let (_, rule) = matching.ok_or(Code::UnknownChannel)?;
         let access = match action {
@@ -103,6 +113,26 @@ impl Hub {
             return Err(Code::Forbidden);
         }
         Ok(Topic { name: name.clone(), rule: Arc::clone(rule) })
+    }
+
+    /// Whoever may subscribe to a channel may read who is on it; nobody may write that but the hub itself.
+    fn allow_presence(&self, who: &Identity, action: Action, channel: &ChannelName) -> Result<Topic, Code> {
+        match self.allow(who, Action::Subscribe, channel) {
+            Ok(topic) if !topic.rule.has_presence() => Err(Code::UnknownChannel),
+            Ok(_) if action == Action::Publish => Err(Code::Forbidden),
+            Ok(_) => Ok(self.presence.topic(channel)),
+            Err(code) => Err(code),
+        }
+    }
+
+    /// The channel to subscribe to, if `who` may, and may show there what it wants to.
+    pub(crate) fn allow_subscribe(&self, who: &Identity, to: &SubscribeTo) -> Result<Topic, Code> {
+        let topic = self.allow(who, Action::Subscribe, &to.name)?;
+        let bytes = to.presence.as_ref().map_or(0, |data| data.as_str().len());
+        if topic.rule.has_presence() && bytes > self.config.message_bytes {
+            return Err(Code::TooLarge);
+        }
+        Ok(topic)
     }
 
     /// Publishes, whoever it was that brought it.

@@ -44,7 +44,11 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
     if hub.draining().is_some() {
         return Err(Refusal::new(Code::Draining, "the server is going away"));
     }
-    let mut session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json)).polling();
+    // Gone between any two requests: a poller's place outlasts a wait that it does not come back from at once.
+    let grace = hub.config.presence_grace;
+    let linger = (2 * query.wait).max(grace) + grace;
+    let session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json)).polling();
+    let mut session = session.of_client(query.client.clone(), linger);
     let mut events = Events::default();
     for outcome in session.subscribe(&query.channels, query.cursor.as_ref(), None).await {
         events.begin(outcome)?;

@@ -12,7 +12,7 @@ use tricast_core::access::Identity;
 use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery};
 
 use super::refusal::Refusal;
-use crate::hub::{Action, Hub};
+use crate::hub::Hub;
 
 /// What the body of a subscribe query may have for each channel of a connection: its name, where it starts, its place
 /// in the cursor, and what its presence member shows.
@@ -75,7 +75,7 @@ fn admit(hub: &Hub, who: &Identity, query: &SubscribeQuery) -> Result<(), Refusa
     }
     let resumes = query.cursor.is_some() || query.channels.iter().any(|to| matches!(to.start, Some(Start::At(_))));
     let refused = query.channels.iter().filter_map(|to| {
-        let refused = hub.allow(who, Action::Subscribe, &to.name).err();
+        let refused = hub.allow_subscribe(who, to).err();
         refused.map(|code| Refusal::of_channel(to.name.clone(), code))
     });
     let mut refused = refused.collect::<Vec<_>>().into_iter();

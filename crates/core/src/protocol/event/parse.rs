@@ -20,6 +20,17 @@ impl Event {
     }
 }
 
+impl Member {
+    /// Reads a member from the data of its entry in the presence channel.
+    ///
+    /// # Errors
+    /// The text is not a JSON object, or lacks a field, or has one of a wrong type.
+    pub fn parse(text: &str) -> Result<Self, EventError> {
+        let read = Object::parse(text, "the member", MEMBER).and_then(|object| member(&object));
+        read.map_err(|fault| EventError { message: fault.0 })
+    }
+}
+
 /// A text that is no event: what a client reports and otherwise ignores.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -115,6 +115,12 @@ impl Presence {
 }
 
 impl Member {
+    /// The member as the data of its entry in the presence channel shows it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        to_text(|out| self.put_json(out))
+    }
+
     fn put_json(&self, out: &mut Vec<u8>) {
         Writer::object(out)
             .token("client", &self.client)

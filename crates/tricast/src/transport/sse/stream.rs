@@ -70,8 +70,9 @@ impl EventStream {
             // Each reader's ids are its own.
             Mode::EnvelopeWithIds => None,
         };
+        let session = Session::new(Arc::clone(&hub), who, encoding);
         Self {
-            session: Session::new(Arc::clone(&hub), who, encoding),
+            session: session.of_client(query.client.clone(), hub.config.presence_grace),
             drain: hub.connect(),
             hub,
             mode,

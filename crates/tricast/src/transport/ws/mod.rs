@@ -118,11 +118,13 @@ impl Connection {
         let config = &hub.config;
         let limits = Limits { message: config.socket_message_bytes(), write_timeout: config.write_timeout };
         let chosen = query.as_ref().ok().and_then(|query| query.client.clone());
+        let client = chosen.unwrap_or_else(|| hub.new_client());
         let who = Identity::default();
+        let session = Session::new(Arc::clone(&hub), who.clone(), Some(Encoding::WebSocket));
         Self {
             socket: Socket::new(io, limits),
-            session: Session::new(Arc::clone(&hub), who.clone(), Some(Encoding::WebSocket)),
-            client: chosen.unwrap_or_else(|| hub.new_client()),
+            session: session.of_client(Some(client.clone()), config.presence_grace),
+            client,
             beat: Beat::new(config.heartbeat_ws, tricast_v1),
             who,
             drain,

@@ -1,0 +1,465 @@
+//! Who is on a channel: which client holds its place, until when, and what has to be written for it.
+//!
+//! Members are entries of a state channel, `@presence/<channel>`; nothing here writes them. A client *holds* its place
+//! for as long as a connection of it is subscribed, and it goes on standing for a time after the last has gone (the
+//! grace; longer for a poller, who is gone between any two requests). What the members' log lacks is asked for by
+//! [`Presence::next`] and told by [`Presence::written`], so that there is never more than one write under way for a
+//! member, and whatever happens meanwhile is written after it.
+//!
+//! # No flapping
+//! A client that comes back in time, on whatever transport, finds its place as it was, and nothing is written. Only
+//! what a member shows, its coming and its leaving are.
+//!
+//! # Whose member it is
+//! A removal names the entry that it removes by its seq. If the member has meanwhile been written by somebody else (the
+//! client has reached another node), the log refuses the removal, and that is the end of it here.
+//!
+//! # Bounds
+//! A channel has as many members as its state has keys, and a node [`PRESENCE_PER_NODE`] on all of them. Who comes
+//! beyond that is not a member.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::channel::ChannelName;
+use crate::json::Json;
+use crate::limits::PRESENCE_PER_NODE;
+use crate::position::Seq;
+use crate::protocol::ClientId;
+use crate::protocol::event::Member;
+
+/// After how long a write is tried again that the log did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A client on a channel. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Who {
+    /// The channel; not that of its members.
+    pub channel: ChannelName,
+    /// The client.
+    pub client: ClientId,
+}
+
+/// What has to be written to the members' log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The member's entry, whether or not there is one.
+    Show(Member),
+    /// Its removal, if its entry is still the one with this seq.
+    Remove(Seq),
+}
+
+/// What became of a [`Change`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the log, under this seq.
+    Written(Seq),
+    /// The log does not take it: it is full, or the entry is another's by now.
+    Refused,
+    /// The log did not answer.
+    Failed,
+}
+
+/// The members of all channels, as far as this node holds them. See the module.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use tricast_core::position::Seq;
+/// use tricast_core::presence::{Change, Outcome, Presence, Who};
+///
+/// let (grace, at) = (Duration::from_secs(5), Duration::from_secs);
+/// let who = Who { channel: "chat:1".parse()?, client: "Zk3_x-91".parse()? };
+/// let mut presence = Presence::new(10_000);
+/// assert!(presence.hold(&who, None, 1_700_000_000_000));
+/// assert!(matches!(presence.next(&who), Some(Change::Show(_))));
+/// presence.written(&who, Outcome::Written(Seq::new(1).unwrap()), at(0));
+///
+/// presence.release(&who, at(10) + grace);
+/// assert!(presence.hold(&who, None, 1_700_000_012_000), "it is back in time");
+/// assert_eq!(presence.next(&who), None);
+///
+/// presence.release(&who, at(20) + grace);
+/// assert_eq!(presence.expire(at(25)), [who.clone()]);
+/// assert_eq!(presence.next(&who), Some(Change::Remove(Seq::new(1).unwrap())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Presence {
+    channels: HashMap<ChannelName, HashMap<ClientId, Place>>,
+    due: BTreeSet<(Duration, Who)>,
+    members: usize,
+    most_per_channel: usize,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// Connections that hold it.
+    holds: usize,
+    /// Without one, how long it stands.
+    until: Duration,
+    /// Nobody held it in time: its entry is to be removed.
+    gone: bool,
+    since: u64,
+    data: Option<Json>,
+    /// Its entry in the log.
+    entry: Option<Entry>,
+    /// Somebody is writing.
+    writing: bool,
+    /// There was no room for its entry: not tried again until it is held anew.
+    refused: bool,
+    /// When it is looked at again: it may be over, or a write is to be tried again.
+    due: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    seq: Seq,
+    since: u64,
+    data: Option<Json>,
+}
+
+impl Presence {
+    /// Nobody anywhere, and at most so many members on any channel.
+    #[must_use]
+    pub fn new(most_per_channel: usize) -> Self {
+        Self::bounded(most_per_channel, PRESENCE_PER_NODE)
+    }
+
+    fn bounded(most_per_channel: usize, most: usize) -> Self {
+        Self { channels: HashMap::new(), due: BTreeSet::new(), members: 0, most_per_channel, most }
+    }
+
+    /// A connection takes the client's place, and shows `data` if there is any; false if there is no room.
+    ///
+    /// Without data a member goes on showing what it shows.
+    pub fn hold(&mut self, who: &Who, data: Option<Json>, wall_ms: u64) -> bool {
+        let is_known = self.place(who).is_some();
+        let count = self.channels.get(&who.channel).map_or(0, HashMap::len);
+        if !is_known && (count >= self.most_per_channel || self.members >= self.most) {
+            return false;
+        }
+        if !is_known {
+            self.members += 1;
+        }
+        let places = self.channels.entry(who.channel.clone()).or_default();
+        let place = places.entry(who.client.clone()).or_insert_with(|| Place::new(wall_ms));
+        // It comes anew, even if its entry has not been removed yet.
+        if std::mem::take(&mut place.gone) {
+            (place.since, place.data) = (wall_ms, None);
+        }
+        place.holds += 1;
+        place.refused = false;
+        if data.is_some() {
+            place.data = data;
+        }
+        self.schedule(who, None);
+        true
+    }
+
+    /// A connection lets the place go, which stands until `until` at least.
+    pub fn release(&mut self, who: &Who, until: Duration) {
+        let Some(place) = self.place_mut(who) else { return };
+        place.holds = place.holds.saturating_sub(1);
+        place.until = place.until.max(until);
+        let (free, until) = (place.holds == 0, place.until);
+        if free {
+            self.schedule(who, Some(until));
+        }
+    }
+
+    /// Changes what a member shows; false if nobody holds its place.
+    pub fn show(&mut self, who: &Who, data: Json) -> bool {
+        let Some(place) = self.place_mut(who).filter(|place| place.holds > 0) else { return false };
+        place.data = Some(data);
+        place.refused = false;
+        true
+    }
+
+    /// When the next place is over, or a write is to be tried again.
+    #[must_use]
+    pub fn due(&self) -> Option<Duration> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Lets those go whose time is over. Who is returned is gone, or has a write to be tried again.
+    pub fn expire(&mut self, now: Duration) -> Vec<Who> {
+        let mut over = Vec::new();
+        while let Some((_, who)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
+            self.schedule(&who, None);
+            let Some(place) = self.place_mut(&who) else { continue };
+            let standing = (place.holds == 0 && now < place.until).then_some(place.until);
+            place.gone = place.holds == 0 && standing.is_none();
+            let concerned = place.gone || place.change(&who.client).is_some();
+            self.schedule(&who, standing);
+            self.forget_settled(&who);
+            if concerned {
+                over.push(who);
+            }
+        }
+        over
+    }
+
+    /// What is to be written for a member, if nobody is writing for it. [`Presence::written`] has to follow.
+    pub fn next(&mut self, who: &Who) -> Option<Change> {
+        let place = self.place_mut(who)?;
+        let change = place.change(&who.client)?;
+        place.writing = true;
+        Some(change)
+    }
+
+    /// Tells what became of the change that was asked for. There may be a next.
+    pub fn written(&mut self, who: &Who, change: &Change, outcome: Outcome, now: Duration) {
+        let Some(place) = self.place_mut(who) else { return };
+        place.writing = false;
+        match (outcome, change) {
+            (Outcome::Written(seq), Change::Show(Member { data, since, .. })) => {
+                place.entry = Some(Entry { seq, since: *since, data: data.clone() });
+            }
+            (Outcome::Written(_) | Outcome::Refused, Change::Remove(_)) => place.entry = None,
+            (Outcome::Refused, Change::Show(_)) => match &place.entry {
+                // What it showed before goes on being shown.
+                Some(entry) => (place.since, place.data) = (entry.since, entry.data.clone()),
+                None => place.refused = true,
+            },
+            (Outcome::Failed, _) => {
+                let again = now + RETRY;
+                let due = place.due.map_or(again, |due| due.min(again));
+                self.schedule(who, Some(due));
+            }
+        }
+        self.forget_settled(who);
+    }
+
+    /// Whether anybody has, or had until lately, a place on the channel.
+    #[must_use]
+    pub fn has_members(&self, channel: &ChannelName) -> bool {
+        self.channels.contains_key(channel)
+    }
+
+    fn place(&self, who: &Who) -> Option<&Place> {
+        self.channels.get(&who.channel)?.get(&who.client)
+    }
+
+    fn place_mut(&mut self, who: &Who) -> Option<&mut Place> {
+        self.channels.get_mut(&who.channel)?.get_mut(&who.client)
+    }
+
+    fn schedule(&mut self, who: &Who, due: Option<Duration>) {
+        let Some(place) = self.place_mut(who) else { return };
+        let before = std::mem::replace(&mut place.due, due);
+        if let Some(before) = before {
+            self.due.remove(&(before, who.clone()));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, who.clone()));
+        }
+    }
+
+    /// Forgets a member that is gone, once its entry is.
+    fn forget_settled(&mut self, who: &Who) {
+        if !self.place(who).is_some_and(|place| place.gone && place.entry.is_none() && !place.writing) {
+            return;
+        }
+        self.schedule(who, None);
+        if let Some(places) = self.channels.get_mut(&who.channel) {
+            places.remove(&who.client);
+            if places.is_empty() {
+                self.channels.remove(&who.channel);
+            }
+        }
+        self.members -= 1;
+    }
+}
+
+impl Place {
+    fn new(since: u64) -> Self {
+        Self {
+            holds: 0,
+            until: Duration::ZERO,
+            gone: false,
+            since,
+            data: None,
+            entry: None,
+            writing: false,
+            refused: false,
+            due: None,
+        }
+    }
+
+    /// What is to be written, if nobody is writing.
+    fn change(&self, client: &ClientId) -> Option<Change> {
+        match &self.entry {
+            _ if self.writing => None,
+            Some(entry) if self.gone => Some(Change::Remove(entry.seq)),
+            None if self.gone || self.refused => None,
+            Some(entry) if (entry.since, &entry.data) == (self.since, &self.data) => None,
+            Some(_) | None => {
+                let (client, data) = (client.clone(), self.data.clone());
+                Some(Change::Show(Member { client, user: None, data, since: self.since }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(5);
+
+    fn who(channel: &str, client: &str) -> Who {
+        Who { channel: channel.parse().unwrap(), client: format!("client-{client}").parse().unwrap() }
+    }
+
+    fn json(text: &str) -> Json {
+        Json::parse(text).unwrap()
+    }
+
+    fn seq(number: u64) -> Seq {
+        Seq::new(number).unwrap()
+    }
+
+    /// Writes whatever there is to write; returns what it was.
+    fn settle(presence: &mut Presence, who: &Who, outcome: Outcome) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Some(change) = presence.next(who) {
+            presence.written(who, &change, outcome, Duration::ZERO);
+            changes.push(change);
+            if outcome != Outcome::Written(seq(1)) {
+                break;
+            }
+        }
+        changes
+    }
+
+    fn shown(who: &Who, data: Option<&str>, since: u64) -> Change {
+        Change::Show(Member { client: who.client.clone(), user: None, data: data.map(json), since })
+    }
+
+    #[test]
+    fn who_comes_back_in_time_on_another_connection_is_written_once() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        assert!(presence.hold(&a, Some(json("1")), 7));
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), [shown(&a, Some("1"), 7)]);
+        // The new one before the old one is gone, then the other way round; with the same data, and with none.
+        presence.hold(&a, Some(json("1")), 8);
+        presence.release(&a, GRACE);
+        assert_eq!(presence.due(), None);
+        presence.release(&a, GRACE * 2);
+        assert_eq!(presence.due(), Some(GRACE * 2));
+        assert_eq!(presence.expire(GRACE * 2 - Duration::from_millis(1)), []);
+        presence.hold(&a, None, 9);
+        assert_eq!((presence.due(), presence.expire(GRACE * 9)), (None, vec![]));
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), []);
+    }
+
+    #[test]
+    fn who_is_gone_for_the_grace_is_removed_and_forgotten() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 7);
+        settle(&mut presence, &a, Outcome::Written(seq(1)));
+        presence.release(&a, GRACE);
+        assert_eq!(presence.expire(GRACE), slice::from_ref(&a));
+        assert!(presence.has_members(&a.channel), "its entry still stands");
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), [Change::Remove(seq(1))]);
+        assert!(!presence.has_members(&a.channel));
+        assert_eq!((presence.members, presence.due.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_longest_lease_counts() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 7);
+        settle(&mut presence, &a, Outcome::Written(seq(1)));
+        presence.release(&a, GRACE * 10);
+        presence.hold(&a, None, 8);
+        presence.release(&a, GRACE);
+        assert_eq!(presence.due(), Some(GRACE * 10));
+    }
+
+    #[test]
+    fn who_comes_while_its_removal_is_written_comes_anew() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, Some(json("1")), 7);
+        settle(&mut presence, &a, Outcome::Written(seq(1)));
+        presence.release(&a, GRACE);
+        presence.expire(GRACE);
+        let removal = presence.next(&a).unwrap();
+        presence.hold(&a, None, 9);
+        assert_eq!(presence.next(&a), None, "one write at a time");
+        presence.written(&a, &removal, Outcome::Written(seq(1)), GRACE);
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), [shown(&a, None, 9)]);
+    }
+
+    #[test]
+    fn who_comes_late_but_before_its_removal_is_written_comes_anew_in_one_write() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, Some(json("1")), 7);
+        settle(&mut presence, &a, Outcome::Written(seq(1)));
+        presence.release(&a, GRACE);
+        presence.expire(GRACE);
+        presence.hold(&a, None, 9);
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), [shown(&a, None, 9)]);
+    }
+
+    #[test]
+    fn a_removal_that_the_log_refuses_is_somebody_elses_member() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 7);
+        settle(&mut presence, &a, Outcome::Written(seq(1)));
+        presence.release(&a, GRACE);
+        presence.expire(GRACE);
+        assert_eq!(settle(&mut presence, &a, Outcome::Refused), [Change::Remove(seq(1))]);
+        assert!(!presence.has_members(&a.channel));
+    }
+
+    #[test]
+    fn what_the_log_did_not_answer_is_tried_again() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 7);
+        let show = shown(&a, None, 7);
+        assert_eq!(settle(&mut presence, &a, Outcome::Failed), slice::from_ref(&show));
+        assert_eq!((presence.due(), presence.expire(RETRY)), (Some(RETRY), vec![a.clone()]));
+        assert_eq!(settle(&mut presence, &a, Outcome::Failed), slice::from_ref(&show));
+        presence.release(&a, GRACE);
+        assert_eq!(presence.expire(GRACE), slice::from_ref(&a));
+        assert_eq!(presence.next(&a), None, "it was never seen");
+        assert!(!presence.has_members(&a.channel));
+    }
+
+    #[test]
+    fn what_the_log_has_no_room_for_is_not_tried_again_until_it_is_held_anew() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 7);
+        assert_eq!(settle(&mut presence, &a, Outcome::Refused), [shown(&a, None, 7)]);
+        assert_eq!((presence.next(&a), presence.due()), (None, None));
+        presence.hold(&a, None, 8);
+        assert_eq!(settle(&mut presence, &a, Outcome::Written(seq(1))), [shown(&a, None, 7)]);
+        assert!(presence.show(&a, json("[1]")));
+        assert_eq!(settle(&mut presence, &a, Outcome::Refused), [shown(&a, Some("[1]"), 7)]);
+        assert_eq!(presence.next(&a), None, "it shows what it showed before");
+    }
+
+    #[test]
+    fn only_who_holds_a_place_changes_what_it_shows() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        assert!(!presence.show(&a, json("1")));
+        presence.hold(&a, None, 7);
+        presence.release(&a, GRACE);
+        assert!(!presence.show(&a, json("1")));
+    }
+
+    #[test]
+    fn members_are_bounded_per_channel_and_altogether() {
+        let mut presence = Presence::bounded(2, 3);
+        let mut hold = |channel, client| presence.hold(&who(channel, client), None, 7);
+        assert!(hold("x", "a") && hold("x", "b") && !hold("x", "c"));
+        assert!(hold("x", "a"), "who is there already comes again");
+        assert!(hold("y", "c") && !hold("y", "d") && !hold("z", "e"));
+        assert!(!presence.has_members(&who("z", "e").channel));
+    }
+}

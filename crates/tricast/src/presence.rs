@@ -1,0 +1,228 @@
+//! Who is on a channel, on this node: places held by subscriptions, written to the members' state channels.
+//!
+//! [`tricast_core::presence`] decides; here is who drives it. A subscription holds a [`Membership`] for as long as it
+//! lives; one task for the node sleeps until the next place is over. What has to be written is written by a task of its
+//! own, so that a connection that ends in the middle of it leaves nothing half done.
+//!
+//! # Order
+//! [`Presence::join`] resolves when the member is in the log, so whoever is told `subscribed` finds itself listed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tricast_core::access::{Identity, Scope};
+use tricast_core::backplane::{Backplane, BackplaneError};
+use tricast_core::channel::{ChannelName, Rule, Topic};
+use tricast_core::clock::Clock;
+use tricast_core::json::Json;
+use tricast_core::limits::STATE_KEEP;
+use tricast_core::log::Appended;
+use tricast_core::message::Draft;
+use tricast_core::presence::{Change, Outcome, Presence as Places, Who};
+use tricast_core::protocol::ClientId;
+use tricast_core::wake::Bell;
+
+use crate::hub::{Feed, Feeds};
+
+/// The longest sleep while something is due at all, so that a clock that is set is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+pub(crate) struct Presence {
+    state: Mutex<State>,
+    /// Rung when something may be due sooner than what the task sleeps for.
+    sooner: Bell,
+    feeds: Arc<Feeds>,
+    backplane: Arc<dyn Backplane>,
+    clock: Arc<dyn Clock>,
+    /// The rule of all members' channels.
+    rule: Arc<Rule>,
+    publisher: Scope,
+}
+
+/// Guarded by a lock that is taken alone, and never held while anything is written.
+struct State {
+    places: Places,
+    /// The logs of the members' channels, which are not forgotten while somebody is there.
+    kept: HashMap<ChannelName, Arc<Feed>>,
+}
+
+/// What a connection that is a member brings.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) client: ClientId,
+    /// How long its place stands when it has gone.
+    pub(crate) linger: Duration,
+}
+
+/// A place on a channel, held until this is dropped.
+pub(crate) struct Membership {
+    presence: Arc<Presence>,
+    who: Who,
+    linger: Duration,
+}
+
+/// Why a member does not show what it wants to.
+#[derive(Debug)]
+pub(crate) enum NotShown {
+    /// The members' channel has no room for it.
+    Full,
+    /// The backplane does not answer; it is tried again.
+    Unavailable,
+}
+
+impl Presence {
+    pub(crate) fn new(feeds: Arc<Feeds>, backplane: Arc<dyn Backplane>, clock: Arc<dyn Clock>) -> Self {
+        let most = usize::try_from(STATE_KEEP).unwrap_or(usize::MAX);
+        Self {
+            state: Mutex::new(State { places: Places::new(most), kept: HashMap::new() }),
+            sooner: Bell::default(),
+            feeds,
+            backplane,
+            clock,
+            rule: Arc::new(Rule::state().keep(STATE_KEEP)),
+            publisher: Identity::Server.scope(),
+        }
+    }
+
+    /// The channel of a channel's members.
+    pub(crate) fn topic(&self, channel: &ChannelName) -> Topic {
+        Topic { name: channel.presence(), rule: Arc::clone(&self.rule) }
+    }
+
+    /// Makes a client a member, unless it is one; `None` where there is no room for one more.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have made it one; it leaves as if its connection had ended.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        visitor: &Visitor,
+        data: Option<Json>,
+    ) -> Option<Membership> {
+        let Visitor { client, linger } = visitor.clone();
+        let who = Who { channel: channel.clone(), client };
+        let feed = self.feeds.obtain(&self.topic(channel)).ok()?;
+        {
+            let mut state = self.lock();
+            if !state.places.hold(&who, data, self.clock.wall_ms()) {
+                return None;
+            }
+            state.kept.entry(channel.clone()).or_insert(feed);
+        }
+        let membership = Membership { presence: Arc::clone(self), who, linger };
+        // Where its entry did not get into the log it is a member all the same, and is tried again.
+        drop(self.settle(&membership.who).await);
+        Some(membership)
+    }
+
+    /// Lets places go whose time is over, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            let next = self.lock().places.due();
+            let Some(at) = next else {
+                self.sooner.rung().await;
+                continue;
+            };
+            let now = self.clock.monotonic();
+            if now < at {
+                // Over either way: it is time, or something is due sooner.
+                drop(tokio::time::timeout((at - now).min(LONGEST_SLEEP), self.sooner.rung()).await);
+                continue;
+            }
+            let over = self.lock().places.expire(now);
+            for who in over {
+                // What failed is due again.
+                drop(self.settle(&who).await);
+                self.change(&who.channel, |_| ());
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Writes what a member's log lacks, unless somebody is doing so.
+    async fn settle(self: &Arc<Self>, who: &Who) -> Result<(), NotShown> {
+        let Some(first) = self.lock().places.next(who) else { return Ok(()) };
+        let (presence, who) = (Arc::clone(self), who.clone());
+        let writing = tokio::spawn(async move { presence.write(&who, first).await });
+        writing.await.unwrap_or(Err(NotShown::Unavailable))
+    }
+
+    async fn write(&self, who: &Who, first: Change) -> Result<(), NotShown> {
+        let topic = self.topic(&who.channel);
+        let mut next = Some(first);
+        let mut result = Ok(());
+        while let Some(change) = next {
+            let outcome = match draft(who, &change) {
+                Some(draft) => outcome(self.backplane.append(&topic, draft, &self.publisher).await),
+                None => Outcome::Refused,
+            };
+            let now = self.clock.monotonic();
+            next = self.change(&who.channel, |places| {
+                places.written(who, &change, outcome, now);
+                if outcome == Outcome::Failed { None } else { places.next(who) }
+            });
+            result = match (outcome, &change) {
+                (Outcome::Failed, _) => Err(NotShown::Unavailable),
+                (Outcome::Refused, Change::Show(_)) => Err(NotShown::Full),
+                (Outcome::Refused, Change::Remove(_)) | (Outcome::Written(_), _) => Ok(()),
+            };
+        }
+        result
+    }
+
+    /// Changes places on a channel, lets go of its log if nobody is there any more, and sees to what is due.
+    fn change<T>(&self, channel: &ChannelName, change: impl FnOnce(&mut Places) -> T) -> T {
+        let mut state = self.lock();
+        let before = state.places.due();
+        let result = change(&mut state.places);
+        if !state.places.has_members(channel) {
+            state.kept.remove(channel);
+        }
+        let due = state.places.due();
+        drop(state);
+        if due.is_some_and(|due| before.is_none_or(|before| due < before)) {
+            self.sooner.ring();
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Membership {
+    /// Changes what the member shows.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) async fn show(&self, data: Json) -> Result<(), NotShown> {
+        self.presence.lock().places.show(&self.who, data);
+        self.presence.settle(&self.who).await
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let until = self.presence.clock.monotonic() + self.linger;
+        self.presence.change(&self.who.channel, |places| places.release(&self.who, until));
+    }
+}
+
+/// `None` if the member would nest too deep for a message. What a command or a query may bring does not.
+fn draft(who: &Who, change: &Change) -> Option<Draft> {
+    let key = who.client.as_str();
+    match change {
+        Change::Show(member) => Some(Draft::json_text(&member.to_json()).ok()?.key(key)),
+        Change::Remove(seq) => Some(Draft::delete(key).only_if(*seq)),
+    }
+}
+
+fn outcome(appended: Result<Appended, BackplaneError>) -> Outcome {
+    match appended {
+        Ok(appended) => Outcome::Written(appended.position.seq),
+        Err(BackplaneError::Refused(_)) => Outcome::Refused,
+        Err(_) => Outcome::Failed,
+    }
+}
