@@ -7,6 +7,9 @@
 //! - [`Backplane::append`] is atomic: looking the id up, numbering, storing and telling happen in one step or not at
 //!   all, in bounded time. A message is acknowledged no earlier than it is in the log. What "in the log" survives is
 //!   the store's to say; where a write that was acknowledged may have been lost, the epoch ends.
+//! - [`Backplane::find`] looks an id up as [`Backplane::append`] does, and promises nothing: the append after it looks
+//!   again, in its one step. It is there for who has to do something between the two that a repeat should not do again:
+//!   an application that stores what is published is asked before the append, and a retry would store it twice.
 //! - [`Backplane::open`], [`Backplane::read`] and [`Backplane::watch`] are truth: they answer as of a moment after they
 //!   were called. Only they justify a `gap`, a `head`, or the statement that nothing is new.
 //! - [`Events::grew`] is a hint: it may repeat, reorder or vanish. Whoever hears it reads.
@@ -55,6 +58,18 @@ pub trait Backplane: Send + Sync {
         draft: Draft,
         publisher: &'a Scope,
     ) -> BoxFuture<'a, Result<Appended, BackplaneError>>;
+
+    /// Where the message is that this publisher published under this id, if that is remembered. A store whose answer
+    /// may be behind says `None` too often, never too seldom: `Some` is the truth, as an append would tell it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn find<'a>(
+        &'a self,
+        topic: &'a Topic,
+        publisher: &'a Scope,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Position>, BackplaneError>>;
 
     /// Reads after a position, together with the head of the same moment.
     ///

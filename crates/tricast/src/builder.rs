@@ -10,6 +10,7 @@ use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
 use crate::handle::Tricast;
+use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
 use crate::hub::{Capacity, Config, Feeds, Hub};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
@@ -50,6 +51,8 @@ pub struct Builder {
     rules: Vec<(String, Rule)>,
     config: Config,
     capacity: Capacity,
+    pub(crate) hooks: HooksBuilder,
+    hook_timeout: Duration,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
@@ -68,6 +71,8 @@ impl Default for Builder {
                 local_only: None,
             },
             capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
+            hooks: HooksBuilder::default(),
+            hook_timeout: HOOK_TIMEOUT,
             clock: None,
             entropy: None,
         }
@@ -140,6 +145,12 @@ impl Builder {
         self
     }
 
+    /// Sets how long a hook may take; a slower one is dropped, and its caller is told `timeout`. Default: 10 s.
+    pub fn hook_timeout(mut self, timeout: Duration) -> Self {
+        self.hook_timeout = timeout;
+        self
+    }
+
     /// Answers only requests whose `Host` is a loopback name (on any port) or this address.
     ///
     /// For servers on a developer's machine: a web page that rebinds its own name to that machine is refused
@@ -170,7 +181,8 @@ impl Builder {
     /// Outside a Tokio runtime.
     pub async fn build(self) -> Result<Tricast, BuildError> {
         let rules = self.rules.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
-        check_config(&self.config, self.capacity)?;
+        check_config(&self.config, self.capacity, self.hook_timeout)?;
+        let hooks = self.hooks.build(self.hook_timeout)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let entropy = match self.entropy {
             Some(entropy) => entropy,
@@ -181,7 +193,7 @@ impl Builder {
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
-        let hub = Arc::new(Hub::new(self.config, rules, feeds, backplane, clock, entropy));
+        let hub = Arc::new(Hub::new(self.config, rules, hooks, feeds, backplane, clock, entropy));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
@@ -220,7 +232,7 @@ fn checked((pattern, rule): (String, Rule)) -> Result<(Pattern, Arc<Rule>), Buil
     }
 }
 
-fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
+fn check_config(config: &Config, capacity: Capacity, hook_timeout: Duration) -> Result<(), BuildError> {
     let zeros = [
         ("message_bytes", config.message_bytes == 0),
         ("channels", capacity.channels == 0),
@@ -230,6 +242,7 @@ fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
         ("heartbeat_sse", config.heartbeat_sse.is_zero()),
         ("write_timeout", config.write_timeout.is_zero()),
         ("presence_grace", config.presence_grace.is_zero()),
+        ("hook_timeout", hook_timeout.is_zero()),
     ];
     let too_large = [
         ("message_bytes", config.message_bytes > MOST_MESSAGE_BYTES),
@@ -238,6 +251,7 @@ fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
         ("heartbeat_sse", config.heartbeat_sse > LONGEST),
         ("write_timeout", config.write_timeout > LONGEST),
         ("presence_grace", config.presence_grace > LONGEST),
+        ("hook_timeout", hook_timeout > LONGEST),
     ];
     let culprit = |checks: &[(&'static str, bool)]| checks.iter().find(|(_, bad)| *bad).map(|(name, _)| *name);
     match (culprit(&zeros), culprit(&too_large)) {
@@ -252,7 +266,7 @@ fn check_config(config: &Config, capacity: Capacity) -> Result<(), BuildError> {
 #[non_exhaustive]
 pub enum BuildError {
     /// A pattern cannot be understood.
-    #[error("a rule's pattern cannot be understood")]
+    #[error("a pattern cannot be understood")]
     Pattern(#[source] PatternError),
     /// A rule cannot work.
     #[error("the rule for {pattern:?} cannot work")]
@@ -263,6 +277,9 @@ pub enum BuildError {
         #[source]
         problem: RuleError,
     },
+    /// The method of a call is empty or longer than 128 bytes, or is served twice.
+    #[error("the method {0:?} must have 1 to 128 bytes and one hook")]
+    Method(String),
     /// A setting is zero that must not be.
     #[error("{0} must not be zero")]
     Zero(&'static str),
@@ -272,6 +289,15 @@ pub enum BuildError {
     /// The system has no randomness to give.
     #[error("the system's random generator does not work")]
     Entropy(#[source] getrandom::Error),
+}
+
+impl From<HooksProblem> for BuildError {
+    fn from(problem: HooksProblem) -> Self {
+        match problem {
+            HooksProblem::Pattern(problem) => Self::Pattern(problem),
+            HooksProblem::Method(method) => Self::Method(method),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -288,13 +314,20 @@ mod tests {
     async fn what_cannot_work_is_refused_by_name() {
         let builder = Tricast::builder;
         let bad_pattern = error(builder().rule("chat:{room", Rule::stream())).await;
-        assert_eq!(bad_pattern, "a rule's pattern cannot be understood: pattern \"chat:{room\": a { is not closed");
+        assert_eq!(bad_pattern, "a pattern cannot be understood: pattern \"chat:{room\": a { is not closed");
         let bad_rule = error(builder().rule("a", Rule::stream().keep(0))).await;
         assert_eq!(bad_rule, "the rule for \"a\" cannot work: keep is zero, so nothing could ever be read");
         let zero = error(builder().heartbeat_sse(Duration::ZERO)).await;
         assert_eq!(zero, "heartbeat_sse must not be zero");
         let large = error(builder().message_bytes(usize::MAX)).await;
         assert_eq!(large, "message_bytes is too large");
+        let bad_hook = error(builder().on_subscribe("{}", |_| async { Ok(()) })).await;
+        assert_eq!(bad_hook, "a pattern cannot be understood: pattern \"{}\": \"\" is not a parameter's name");
+        let call = |_| async { Ok(()) };
+        for builder in [builder().on_call("m", call).on_call("m", call), builder().on_call("m".repeat(129), call)] {
+            assert!(error(builder).await.ends_with("must have 1 to 128 bytes and one hook"));
+        }
+        assert_eq!(error(builder().hook_timeout(Duration::ZERO)).await, "hook_timeout must not be zero");
         assert_eq!(error(builder().heartbeat_ws(Duration::MAX)).await, "heartbeat_ws is too large");
     }
 }

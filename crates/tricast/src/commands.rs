@@ -3,21 +3,31 @@
 //! The commands of one connection, and of one array, run in order. Within an array, a publish that failed with a code
 //! that may be retried stops the later ones to its channel: they answer the same code untried, so that repeating the
 //! array cannot reorder a channel (protocol, section 4).
+//!
+//! # Asking the application
+//! A command of which a hook is asked may take its time. So [`Work::advance`] does what can be done at once and returns;
+//! [`Work::asked`] resolves when the hook has answered. In between a connection goes on delivering, and reads no further
+//! command.
 
 use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::vec;
 
 use tricast_core::access::Identity;
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::ChannelName;
 use tricast_core::json::Json;
 use tricast_core::log::Appended;
+use tricast_core::position::Cursor;
 use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribed};
-use tricast_core::protocol::{Batch, ClientId, Code, Command, Event, Publish, Ref, SubscribeTo};
+use tricast_core::protocol::{Batch, ClientId, Code, Command, CommandError, Event, Publish, Ref, SubscribeTo};
 
 use crate::history::{self, Asked};
+use crate::hooks::{Answer, Begun, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
-use crate::session::{Outcome, Session};
+use crate::session::Session;
 
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
@@ -27,163 +37,342 @@ pub(crate) enum Bringer<'a> {
     Send,
 }
 
-/// Executes commands for one caller.
-pub(crate) struct Executor<'a> {
-    hub: &'a Hub,
-    who: &'a Identity,
-    bringer: Bringer<'a>,
-    /// Channels to which no later publish of the array is tried, with the code that says why.
-    stopped: HashMap<ChannelName, Code>,
+/// For whom commands are executed.
+pub(crate) struct Caller<'a> {
+    pub(crate) hub: &'a Arc<Hub>,
+    pub(crate) who: &'a Identity,
+    pub(crate) bringer: Bringer<'a>,
 }
 
-impl<'a> Executor<'a> {
-    pub(crate) fn new(hub: &'a Hub, who: &'a Identity, bringer: Bringer<'a>) -> Self {
-        Self { hub, who, bringer, stopped: HashMap::new() }
+/// The commands of one frame or body, as far as they are not executed yet.
+#[derive(Default)]
+pub(crate) struct Work {
+    left: vec::IntoIter<Result<Command, CommandError>>,
+    /// Channels to which no later publish of the array is tried, with the failure that says why.
+    stopped: HashMap<ChannelName, Failed>,
+    asking: Option<Asking>,
+}
+
+/// Of what the application is being asked.
+enum Asking {
+    Publish { channel: ChannelName, reference: Option<Ref>, answer: Answer<Result<Appended, PublishError>> },
+    Call { reference: Option<Ref>, answer: Answer<Result<Json, Refused>> },
+    History { asked: Asked, answer: Answer<Permits> },
+    Subscribe { wanted: Wanted, answer: Answer<Permits> },
+}
+
+/// Channels that somebody wants to read.
+struct Wanted {
+    channels: Vec<SubscribeTo>,
+    cursor: Option<Cursor>,
+    reference: Option<Ref>,
+}
+
+/// Executes a whole body for a request to `send`; the answers follow in its order.
+///
+/// # Cancel safety
+/// A dropped call may have executed some commands whose answers are lost.
+pub(crate) async fn execute(batch: Batch, hub: &Arc<Hub>, who: &Identity) -> Vec<Event> {
+    let mut caller = Caller { hub, who, bringer: Bringer::Send };
+    let mut work = Work::new(batch);
+    let mut answers = work.advance(&mut caller).await;
+    while work.is_asking() {
+        work.asked().await;
+        answers.extend(work.advance(&mut caller).await);
+    }
+    answers
+}
+
+impl Work {
+    pub(crate) fn new(batch: Batch) -> Self {
+        Self { left: batch.commands.into_iter(), ..Self::default() }
     }
 
-    /// Executes one frame or body; the answers follow in its order.
+    /// Whether it waits for the application: [`Work::asked`], then [`Work::advance`] again. If not, all is done.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// Executes up to the next command of which the application has to be asked; the answers are in order.
     ///
     /// # Cancel safety
     /// A dropped call may have executed some commands whose answers are lost.
-    pub(crate) async fn run(mut self, batch: Batch) -> Vec<Event> {
-        let mut answers = Vec::with_capacity(batch.commands.len());
-        for command in batch.commands {
+    pub(crate) async fn advance(&mut self, caller: &mut Caller<'_>) -> Vec<Event> {
+        let mut answers = Vec::with_capacity(self.left.len());
+        if let Some(asking) = self.asking.take() {
+            self.settle(asking, caller, &mut answers).await;
+        }
+        while !self.is_asking()
+            && let Some(command) = self.left.next()
+        {
             match command {
-                Ok(command) => self.execute(command, &mut answers).await,
+                Ok(command) => self.execute(command, caller, &mut answers).await,
                 Err(error) => answers.push(Event::Error(error.into())),
             }
         }
         answers
     }
 
-    async fn execute(&mut self, command: Command, answers: &mut Vec<Event>) {
+    /// Resolves when the application has answered; never where it is not asked.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses nothing.
+    pub(crate) async fn asked(&mut self) {
+        match &mut self.asking {
+            None => pending().await,
+            Some(Asking::Publish { answer, .. }) => answer.wait().await,
+            Some(Asking::Call { answer, .. }) => answer.wait().await,
+            Some(Asking::History { answer, .. } | Asking::Subscribe { answer, .. }) => answer.wait().await,
+        }
+    }
+
+    async fn settle(&mut self, asking: Asking, caller: &mut Caller<'_>, answers: &mut Vec<Event>) {
+        match asking {
+            Asking::Publish { channel, reference, answer } => {
+                let result = answer.get().await.map_err(PublishError::from).flatten();
+                answers.push(self.published(channel, reference, result));
+            }
+            Asking::Call { reference, answer } => {
+                answers.push(result_of(reference, answer.get().await.map_err(Refused::from).flatten()));
+            }
+            Asking::History { asked, answer } => {
+                let permits = answer.get().await.unwrap_or_else(Permits::from);
+                answers.push(match permits.refusal(&asked.channel) {
+                    Some(refused) => error(asked.reference, Some(asked.channel), refused.clone().into()),
+                    None => history::answer(caller.hub, caller.who, asked).await,
+                });
+            }
+            Asking::Subscribe { wanted, answer } => {
+                let permits = answer.get().await.unwrap_or_else(Permits::from);
+                if let Bringer::Socket { session, .. } = &mut caller.bringer {
+                    open(session, &wanted, &permits, answers).await;
+                }
+            }
+        }
+    }
+
+    async fn execute(&mut self, command: Command, caller: &mut Caller<'_>, answers: &mut Vec<Event>) {
         let name = command.type_name();
         match command {
-            Command::Publish(publish) => answers.push(self.publish(publish).await),
+            Command::Publish(publish) => answers.extend(self.publish(publish, caller).await),
+            Command::Call { method, data, reference } => answers.extend(self.call(method, data, reference, caller)),
             Command::Ping { reference } => answers.push(Event::Pong { reference }),
             Command::Pong { .. } => {}
-            Command::Subscribe { channels, reference } => self.subscribe(&channels, reference, answers).await,
-            Command::Unsubscribe { channel, reference } => match &mut self.bringer {
+            Command::Subscribe { channels, reference } => {
+                self.subscribe(channels, None, reference, caller, answers).await;
+            }
+            Command::Unsubscribe { channel, reference } => match &mut caller.bringer {
                 Bringer::Socket { session, .. } => {
                     session.unsubscribe(&channel);
                     answers.push(Event::Unsubscribed(Unsubscribed { channel, code: None, reference }));
                 }
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
-            Command::Hello { reference, .. } | Command::Auth { reference, .. } => match &self.bringer {
+            Command::Hello { reference, .. } | Command::Auth { reference, .. } => match &caller.bringer {
                 Bringer::Socket { client, .. } => {
-                    answers.push(self.hub.welcome(client, self.hub.config.heartbeat_ws, reference));
+                    answers.push(caller.hub.welcome(client, caller.hub.config.heartbeat_ws, reference));
                 }
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
             Command::History { channel, from, limit, reference } => {
-                answers.push(history::answer(self.hub, self.who, Asked { channel, from, limit, reference }).await);
+                answers.extend(self.history(Asked { channel, from, limit, reference }, caller).await);
             }
             Command::Presence { channel, data, reference } => {
-                answers.push(self.presence(channel, data, reference).await);
+                answers.push(presence(caller, channel, data, reference).await);
             }
-            Command::Call { reference, .. } => answers.push(not_served(name, "", reference)),
         }
     }
 
-    async fn publish(&mut self, publish: Publish) -> Event {
+    /// The answer, unless the application is asked first.
+    async fn publish(&mut self, publish: Publish, caller: &Caller<'_>) -> Option<Event> {
         let (channel, reference) = (publish.channel.clone(), publish.reference.clone());
-        if let Some(code) = self.stopped.get(&channel) {
+        if let Some(failed) = self.stopped.get(&channel) {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
-            return error(reference, channel, *code, message);
+            return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
         }
-        match self.append(publish).await {
+        let result = match caller.hub.begin_publish(caller.who, &channel, publish.into_draft()) {
+            Ok(Begun::Append(topic, draft)) => {
+                let appended = caller.hub.backplane.append(&topic, draft, &caller.who.scope()).await;
+                appended.map_err(PublishError::from)
+            }
+            Ok(Begun::Asked(answer)) => {
+                self.asking = Some(Asking::Publish { channel, reference, answer });
+                return None;
+            }
+            Err(problem) => Err(problem),
+        };
+        Some(self.published(channel, reference, result))
+    }
+
+    fn published(
+        &mut self,
+        channel: ChannelName,
+        reference: Option<Ref>,
+        result: Result<Appended, PublishError>,
+    ) -> Event {
+        match result.map_err(Failed::from) {
             Ok(Appended { position, duplicate }) => {
                 Event::Published(Published { reference, channel, position, duplicate })
             }
-            Err(Failed { code, message }) => {
-                if code.may_retry() {
-                    self.stopped.insert(channel.clone(), code);
+            Err(failed) => {
+                if failed.code.may_retry() {
+                    self.stopped.insert(channel.clone(), failed.clone());
                 }
-                error(reference, channel, code, message)
+                error(reference, Some(channel), failed)
             }
         }
     }
 
-    async fn presence(&self, channel: ChannelName, data: Option<Json>, reference: Option<Ref>) -> Event {
-        let session = match &self.bringer {
-            Bringer::Socket { session, .. } => Some(&**session),
+    /// The answer, where nothing is called.
+    fn call(
+        &mut self,
+        method: Box<str>,
+        data: Option<Json>,
+        reference: Option<Ref>,
+        caller: &Caller<'_>,
+    ) -> Option<Event> {
+        let client = match caller.bringer {
+            Bringer::Socket { client, .. } => Some(client),
             Bringer::Send => None,
         };
-        match members::answer(self.hub, self.who, session, &channel, data).await {
-            Ok(members) => Event::Presence(Presence { reference, channel, members }),
-            Err(problem) => error(reference, channel, problem.code(), problem.to_string()),
+        match caller.hub.begin_call(caller.who, client, method, data) {
+            Ok(answer) => {
+                self.asking = Some(Asking::Call { reference, answer });
+                None
+            }
+            Err(refused) => Some(result_of(reference, Err(refused))),
         }
     }
 
-    async fn append(&self, publish: Publish) -> Result<Appended, Failed> {
-        let channel = publish.channel.clone();
-        Ok(self.hub.publish(self.who, &channel, publish.into_draft()).await?)
+    /// The answer, unless the application is asked first: whoever may subscribe to a channel may read what it retains.
+    async fn history(&mut self, asked: Asked, caller: &Caller<'_>) -> Option<Event> {
+        let (client, subscribed, transport) = match &caller.bringer {
+            Bringer::Socket { session, client } => {
+                (Some(*client), session.position(&asked.channel).is_some(), Transport::Ws)
+            }
+            Bringer::Send => (None, false, Transport::Send),
+        };
+        let subscriber = Subscriber { caller: caller.who, client, transport };
+        match caller.hub.begin_permits(subscriber, Some(&asked.channel).filter(|_| !subscribed).into_iter()) {
+            Some(answer) => {
+                self.asking = Some(Asking::History { asked, answer });
+                None
+            }
+            None => Some(history::answer(caller.hub, caller.who, asked).await),
+        }
     }
 
     /// Subscribes to what there may be room for; a longer list is refused whole, before anything is done for it.
-    async fn subscribe(&mut self, channels: &[SubscribeTo], reference: Option<Ref>, answers: &mut Vec<Event>) {
-        let Bringer::Socket { session, .. } = &mut self.bringer else {
+    ///
+    /// Where the application is asked about any of them, the answers come later.
+    pub(crate) async fn subscribe(
+        &mut self,
+        channels: Vec<SubscribeTo>,
+        cursor: Option<Cursor>,
+        reference: Option<Ref>,
+        caller: &mut Caller<'_>,
+        answers: &mut Vec<Event>,
+    ) {
+        let Bringer::Socket { session, client } = &mut caller.bringer else {
             answers.push(not_served("subscribe", " on send", reference));
             return;
         };
-        let most = self.hub.config.channels_per_connection;
+        let most = caller.hub.config.channels_per_connection;
         if channels.len() > most {
             let message = format!("channels has more than the {most} that a connection may have");
-            answers.push(Event::Error(ErrorEvent { reference, ..ErrorEvent::new(Code::TooManyChannels, message) }));
+            answers.push(error(reference, None, Refused::of(Code::TooManyChannels, message).into()));
             return;
         }
-        let outcomes = session.subscribe(channels, None, reference.as_ref()).await;
-        answers.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, reference.as_ref())));
+        let subscriber = Subscriber { caller: caller.who, client: Some(client), transport: Transport::Ws };
+        // What is subscribed already is only told of.
+        let new = channels.iter().map(|to| &to.name).filter(|name| session.position(name).is_none());
+        let answer = caller.hub.begin_permits(subscriber, new);
+        let wanted = Wanted { channels, cursor, reference };
+        match answer {
+            Some(answer) => self.asking = Some(Asking::Subscribe { wanted, answer }),
+            None => open(session, &wanted, &Permits::default(), answers).await,
+        }
     }
 }
 
-/// Why a publish came to nothing, as the wire tells it.
-struct Failed {
-    code: Code,
-    message: String,
-}
-
-impl From<PublishError> for Failed {
-    fn from(problem: PublishError) -> Self {
-        Self { code: problem.code(), message: explain(&problem) }
-    }
+async fn open(session: &mut Session, wanted: &Wanted, permits: &Permits, answers: &mut Vec<Event>) {
+    let Wanted { channels, cursor, reference } = wanted;
+    let opened = permits.subscribe(session, channels, cursor.as_ref(), reference.as_ref()).await;
+    answers.extend(opened.into_iter().flat_map(|opened| told(opened, reference.as_ref())));
 }
 
 /// The events that tell what became of a channel on a WebSocket.
-pub(crate) fn told(outcome: Outcome, reference: Option<&Ref>) -> impl Iterator<Item = Event> {
-    let (first, second) = match outcome.result {
+fn told(opened: Opened, reference: Option<&Ref>) -> impl Iterator<Item = Event> {
+    let (first, second) = match opened.result {
         Ok(begun) => (begun.subscribed, begun.gap),
-        Err(code) => (Event::Error(refused(outcome.channel, code, reference.cloned())), None),
+        Err(refused) => (error(reference.cloned(), Some(opened.channel), refused.into()), None),
     };
     std::iter::once(first).chain(second)
 }
 
-/// The error of a channel that was refused.
-pub(crate) fn refused(channel: ChannelName, code: Code, reference: Option<Ref>) -> ErrorEvent {
-    let message = match code {
-        Code::UnknownChannel => format!("no rule matches the channel {channel}"),
-        Code::Forbidden => format!("subscribing to the channel {channel} is not allowed"),
-        Code::TooLarge => format!("what a member of {channel} would show is too large"),
-        Code::TooManyChannels => format!("{channel} is one channel more than a connection may have"),
-        _ => format!("the channel {channel} cannot be read now"),
+/// Why something came to nothing, as the wire tells it.
+#[derive(Debug, Clone)]
+struct Failed {
+    code: Code,
+    message: String,
+    retry_after: Option<std::time::Duration>,
+}
+
+impl From<PublishError> for Failed {
+    fn from(problem: PublishError) -> Self {
+        Self { code: problem.code(), message: explain(&problem), retry_after: problem.retry_after() }
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        let message = refused.message().to_owned();
+        Self { code: refused.code(), message, retry_after: refused.retry_after() }
+    }
+}
+
+async fn presence(caller: &Caller<'_>, channel: ChannelName, data: Option<Json>, reference: Option<Ref>) -> Event {
+    let session = match &caller.bringer {
+        Bringer::Socket { session, .. } => Some(&**session),
+        Bringer::Send => None,
     };
+    match members::answer(caller.hub, caller.who, session, &channel, data).await {
+        Ok(members) => Event::Presence(Presence { reference, channel, members }),
+        Err(problem) => {
+            let failed = Refused::of(problem.code(), problem.to_string());
+            error(reference, Some(channel), failed.into())
+        }
+    }
+}
+
+/// The error of a channel that the rules refuse, or that cannot be read.
+pub(crate) fn refused(channel: ChannelName, code: Code, reference: Option<Ref>) -> ErrorEvent {
+    let message = refused_by_rule(&channel, code).message().to_owned();
     ErrorEvent { reference, channel: Some(channel), ..ErrorEvent::new(code, message) }
 }
 
-fn error(reference: Option<Ref>, channel: ChannelName, code: Code, message: String) -> Event {
-    Event::Error(ErrorEvent { reference, channel: Some(channel), ..ErrorEvent::new(code, message) })
+fn error(reference: Option<Ref>, channel: Option<ChannelName>, failed: Failed) -> Event {
+    let Failed { code, message, retry_after } = failed;
+    Event::Error(ErrorEvent { reference, channel, retry_after, ..ErrorEvent::new(code, message) })
+}
+
+fn result_of(reference: Option<Ref>, result: Result<Json, Refused>) -> Event {
+    match result {
+        Ok(data) => Event::Result { reference, data },
+        Err(refused) => error(reference, None, refused.into()),
+    }
 }
 
 fn not_served(name: &str, place: &str, reference: Option<Ref>) -> Event {
-    let message = format!("{name} is not served{place}");
-    Event::Error(ErrorEvent { reference, ..ErrorEvent::new(Code::BadRequest, message) })
+    error(reference, None, Refused::of(Code::BadRequest, format!("{name} is not served{place}")).into())
 }
 
 /// The whole chain of causes in one line, for somebody who sees no more of it than this.
 fn explain(problem: &PublishError) -> String {
     match problem {
         PublishError::Draft(cause) => cause.to_string(),
+        PublishError::Refused(refused) => refused.message().to_owned(),
+        PublishError::Hook(cause) => cause.to_string(),
         PublishError::Backplane(BackplaneError::Refused(cause)) => cause.to_string(),
         PublishError::Backplane(cause) => cause.to_string(),
         PublishError::Name(_) | PublishError::UnknownChannel(_) | PublishError::Forbidden(_) => problem.to_string(),

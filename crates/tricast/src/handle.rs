@@ -1,20 +1,30 @@
 //! What an application holds: [`Tricast`], and a [`Channel`] of it.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
 
 use tricast_core::access::Identity;
 use tricast_core::channel::{ChannelName, NameError};
 use tricast_core::log::Appended;
 use tricast_core::message::Draft;
+use tricast_core::position::Position;
 use tricast_core::protocol::Start;
 use tricast_core::protocol::event::Member;
 
 use crate::builder::Builder;
-use crate::hub::{Hub, PublishError};
+use crate::hub::{Action, Hub, PublishError};
 use crate::members::{self, PresenceError};
 use crate::reader::{ReadError, Reader};
 use crate::transport::sse::{SseRequest, SseResponse};
+
+/// Channels to which one [`Tricast::publish_many`] publishes at once.
+const AT_ONCE: usize = 64;
 
 /// A node of Tricast: channels, and the routes that serve them. Cheap to clone; put it into your application's state.
 ///
@@ -52,8 +62,8 @@ impl Tricast {
     /// Publishes as the server. Resolves when the message is in the log.
     ///
     /// # Errors
-    /// The name or the draft is malformed, no rule matches the channel, or the backplane is unavailable (then the
-    /// outcome may be unknown: publish it again with its id).
+    /// The name or the draft is malformed, no rule matches the channel, an [`Builder::on_publish`] hook refuses the
+    /// message, or the backplane is unavailable (then the outcome may be unknown: publish it again with its id).
     ///
     /// # Cancel safety
     /// A dropped call may have published or not; publish it again with its id.
@@ -61,12 +71,75 @@ impl Tricast {
         self.channel(channel)?.publish(draft).await
     }
 
+    /// Publishes to many channels as the server. The outcomes are in the order of the messages.
+    ///
+    /// To one channel the messages go in their order, to different ones at once. After one that failed with a code that
+    /// may be retried, the later ones to its channel are not tried and fail alike, so that publishing all that failed
+    /// once more, with their ids, cannot reorder a channel.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have published some of them; publish all again with their ids.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tricast::{Draft, Rule, Tricast};
+    /// let tricast = Tricast::builder().rule("user:{id}", Rule::stream()).build().await?;
+    /// let notice = Draft::json("we are back")?.id("notice-1");
+    /// let outcomes = tricast.publish_many(["user:1", "nowhere"].map(|user| (user, notice.clone()))).await;
+    /// assert!(outcomes[0].is_ok() && outcomes[1].is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn publish_many<N: AsRef<str>>(
+        &self,
+        messages: impl IntoIterator<Item = (N, Draft)>,
+    ) -> Vec<Result<Appended, PublishError>> {
+        let mut outcomes: Vec<Option<Result<Appended, PublishError>>> = Vec::new();
+        let mut places: HashMap<ChannelName, usize> = HashMap::new();
+        let mut by_channel: Vec<(ChannelName, Vec<(usize, Draft)>)> = Vec::new();
+        for (index, (name, draft)) in messages.into_iter().enumerate() {
+            let name = match name.as_ref().parse::<ChannelName>() {
+                Ok(name) => name,
+                Err(error) => {
+                    outcomes.push(Some(Err(error.into())));
+                    continue;
+                }
+            };
+            outcomes.push(None);
+            let place = *places.entry(name.clone()).or_insert_with(|| {
+                by_channel.push((name, Vec::new()));
+                by_channel.len() - 1
+            });
+            by_channel[place].1.push((index, draft));
+        }
+        let publish = by_channel.into_iter().map(|(name, drafts)| publish_in_order(&self.hub, name, drafts));
+        let publish: Vec<_> = publish.collect();
+        let mut published = stream::iter(publish).buffer_unordered(AT_ONCE);
+        while let Some(of_channel) = published.next().await {
+            for (index, outcome) in of_channel {
+                outcomes[index] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
     /// A handle of a channel. Whether a rule matches it is told when it is used.
     ///
     /// # Errors
     /// The text is not a channel's name.
     pub fn channel(&self, name: &str) -> Result<Channel, NameError> {
-        Ok(Channel { hub: Arc::clone(&self.hub), name: name.parse()? })
+        self.channel_of(name)
+    }
+
+    /// A handle of a channel whose messages are all of one type. That nobody publishes anything else is up to the rules
+    /// and to [`Builder::on_publish`]; who reads is told where somebody did.
+    ///
+    /// # Errors
+    /// The text is not a channel's name.
+    pub fn channel_of<T>(&self, name: &str) -> Result<Channel<T>, NameError> {
+        Ok(Channel { hub: Arc::clone(&self.hub), name: name.parse()?, value: PhantomData })
     }
 
     /// Answers a request on the application's own route with an SSE stream.
@@ -102,20 +175,99 @@ impl Tricast {
     }
 }
 
-/// A channel, as the server sees it. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Channel {
-    hub: Arc<Hub>,
+async fn publish_in_order(
+    hub: &Arc<Hub>,
     name: ChannelName,
+    drafts: Vec<(usize, Draft)>,
+) -> Vec<(usize, Result<Appended, PublishError>)> {
+    let mut outcomes = Vec::with_capacity(drafts.len());
+    let mut stopped: Option<PublishError> = None;
+    for (index, draft) in drafts {
+        let outcome = match &stopped {
+            Some(problem) => Err(problem.clone()),
+            None => hub.publish(&Identity::Server, &name, draft).await,
+        };
+        stopped = outcome.as_ref().err().filter(|problem| problem.code().may_retry()).cloned();
+        outcomes.push((index, outcome));
+    }
+    outcomes
 }
 
-impl Channel {
+/// What the messages of a [`Channel`] are of whose type nothing is known: [`Draft`]s in, [`crate::ReadMessage`]s out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untyped {}
+
+/// A channel, as the server sees it. Cheap to clone.
+///
+/// A `Channel` takes drafts and yields messages as they are; a `Channel<T>` ([`Tricast::channel_of`]) takes and yields
+/// `T`s.
+pub struct Channel<T = Untyped> {
+    hub: Arc<Hub>,
+    name: ChannelName,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Channel<T> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &ChannelName {
         &self.name
     }
 
+    /// The same channel, for drafts and messages as they are.
+    #[must_use]
+    pub fn untyped(&self) -> Channel {
+        Channel { hub: Arc::clone(&self.hub), name: self.name.clone(), value: PhantomData }
+    }
+
+    /// Where the channel stands: the position of a reader who has everything.
+    ///
+    /// Taken *before* what a page shows is looked up, and given to the page, it makes the page go on where the server's
+    /// view ends, without a hole: what was published since is delivered, and nothing before.
+    ///
+    /// # Errors
+    /// No rule matches the channel, or the backplane is unavailable.
+    ///
+    /// # Examples
+    /// ```
+    /// use tricast::Tricast;
+    ///
+    /// async fn page(tricast: &Tricast) -> Result<String, Box<dyn std::error::Error>> {
+    ///     let position = tricast.channel("chat:lobby")?.position().await?;
+    ///     let lines = lines_from_the_database().await;
+    ///     Ok(format!(
+    ///         "<ul id=chat>{lines}</ul>
+    ///          <script type=module>
+    ///            import {{ Tricast }} from '/rt/client.js'
+    ///            const room = new Tricast('/rt').channel('chat:lobby', {{ from: '{position}' }})
+    ///            room.on('message', show)
+    ///          </script>"
+    ///     ))
+    /// }
+    /// # async fn lines_from_the_database() -> String { String::new() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let tricast = Tricast::builder().rule("chat:{room}", tricast::Rule::stream()).build().await.unwrap();
+    /// # assert!(page(&tricast).await.unwrap().contains("-0"));
+    /// # }
+    /// ```
+    pub async fn position(&self) -> Result<Position, ReadError> {
+        let topic = self.hub.allow(&Identity::Server, Action::Subscribe, &self.name);
+        let topic = topic.map_err(|_| ReadError::UnknownChannel(self.name.clone()))?;
+        let head = self.hub.backplane.open(&topic).await;
+        head.map(|head| head.position()).map_err(|_| ReadError::Unavailable(self.name.clone()))
+    }
+
+    pub(crate) async fn publish_draft(&self, draft: Draft) -> Result<Appended, PublishError> {
+        self.hub.publish(&Identity::Server, &self.name, draft).await
+    }
+
+    pub(crate) async fn reader(&self, start: Start) -> Result<Reader, ReadError> {
+        Reader::open(Arc::clone(&self.hub), self.name.clone(), start).await
+    }
+}
+
+impl Channel {
     /// Publishes as the server; see [`Tricast::publish`].
     ///
     /// # Errors
@@ -124,7 +276,7 @@ impl Channel {
     /// # Cancel safety
     /// As [`Tricast::publish`].
     pub async fn publish(&self, draft: Draft) -> Result<Appended, PublishError> {
-        self.hub.publish(&Identity::Server, &self.name, draft).await
+        self.publish_draft(draft).await
     }
 
     /// Who is on the channel, in the order in which they came or last changed what they show.
@@ -180,6 +332,18 @@ impl Channel {
     /// # }
     /// ```
     pub async fn read(&self, start: Start) -> Result<Reader, ReadError> {
-        Reader::open(Arc::clone(&self.hub), self.name.clone(), start).await
+        self.reader(start).await
+    }
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self { hub: Arc::clone(&self.hub), name: self.name.clone(), value: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -41,6 +41,7 @@ mod commands;
 mod expiry;
 mod handle;
 mod history;
+mod hooks;
 mod hub;
 mod members;
 mod memory;
@@ -51,10 +52,12 @@ mod serve;
 mod session;
 mod system;
 mod transport;
+mod typed;
 mod wake;
 
 pub use builder::{BuildError, Builder};
-pub use handle::{Channel, Tricast};
+pub use handle::{Channel, Tricast, Untyped};
+pub use hooks::{Calling, Connecting, Disconnected, HookError, OnPublish, Publishing, Refused, Subscribing, Transport};
 pub use hub::PublishError;
 pub use members::PresenceError;
 pub use reader::{Read, ReadError, ReadMessage, Reader};
@@ -62,12 +65,13 @@ pub use serve::{Serve, bind, serve, shutdown_signal};
 pub use transport::sse::{SseRequest, SseResponse};
 #[doc(hidden)]
 pub use transport::ws::echo::echo_router;
+pub use typed::{TypedRead, TypedReader};
 
 pub use tricast_core as core;
-pub use tricast_core::access::Access;
+pub use tricast_core::access::{Access, Identity};
 pub use tricast_core::channel::{ChannelName, Rule};
 pub use tricast_core::log::Appended;
 pub use tricast_core::message::{Draft, DraftError};
 pub use tricast_core::position::Position;
-pub use tricast_core::protocol::Start;
 pub use tricast_core::protocol::event::Member;
+pub use tricast_core::protocol::{ClientId, Start};

@@ -142,6 +142,19 @@ impl Backplane for Memory {
         Box::pin(async move { self.append_now(topic, draft, publisher) })
     }
 
+    fn find<'a>(
+        &'a self,
+        topic: &'a Topic,
+        publisher: &'a Scope,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Position>, BackplaneError>> {
+        Box::pin(async move {
+            let Some(feed) = self.feeds.get(&topic.name) else { return Ok(None) };
+            let now_ms = self.clock.wall_ms();
+            Ok(feed.with_log(|log| log.find(publisher, id, now_ms)))
+        })
+    }
+
     fn read<'a>(
         &'a self,
         topic: &'a Topic,
@@ -238,6 +251,19 @@ mod tests {
             append(&*backplane, &topic("a"), id).await;
         }
         assert_eq!(*heard.0.lock().unwrap(), [("a".to_owned(), 1), ("a".to_owned(), 2)]);
+    }
+
+    #[tokio::test]
+    async fn an_id_is_found_where_its_publisher_put_it_and_nowhere_else() {
+        let (backplane, heard) = backplane();
+        let (server, crowd) = (Identity::Server.scope(), Identity::Anonymous.scope());
+        assert_eq!(backplane.find(&topic("a"), &server, "1").await, Ok(None));
+        let appended = append(&*backplane, &topic("a"), "1").await;
+        assert_eq!(backplane.find(&topic("a"), &server, "1").await, Ok(Some(appended.position)));
+        for (channel, publisher, id) in [("b", &server, "1"), ("a", &crowd, "1"), ("a", &server, "2")] {
+            assert_eq!(backplane.find(&topic(channel), publisher, id).await, Ok(None), "{channel} {id}");
+        }
+        assert_eq!(heard.0.lock().unwrap().len(), 1, "looking tells nobody anything");
     }
 
     #[tokio::test]

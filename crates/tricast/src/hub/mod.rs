@@ -24,6 +24,8 @@ use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
 use crate::presence::Presence;
 
+use crate::hooks::{Begun, HookError, Hooks, Refused};
+
 pub(crate) use feed::{Batch, Content, Feed, Found};
 pub(crate) use feeds::{Capacity, Feeds};
 
@@ -60,6 +62,7 @@ pub(crate) struct Hub {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) hooks: Hooks,
     rules: Vec<(Pattern, Arc<Rule>)>,
     /// Every connection holds a receiver, so the sender knows how many there are, and when the last has ended.
     drain: watch::Sender<Option<Draining>>,
@@ -88,6 +91,7 @@ impl Hub {
     pub(crate) fn new(
         config: Config,
         rules: Vec<(Pattern, Arc<Rule>)>,
+        hooks: Hooks,
         feeds: Arc<Feeds>,
         backplane: Arc<dyn Backplane>,
         clock: Arc<dyn Clock>,
@@ -95,7 +99,7 @@ impl Hub {
     ) -> Self {
         let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
         let (presence, drain) = (Arc::new(presence), watch::Sender::new(None));
-        Self { config, clock, entropy, feeds, backplane, presence, rules, drain }
+        Self { config, clock, entropy, feeds, backplane, presence, hooks, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it lets `who` do this.
@@ -137,14 +141,15 @@ impl Hub {
 
     /// Publishes, whoever it was that brought it.
     pub(crate) async fn publish(
-        &self,
+        self: &Arc<Self>,
         who: &Identity,
         name: &ChannelName,
         draft: Draft,
     ) -> Result<Appended, PublishError> {
-        let topic = self.allow_publish(who, name)?;
-        draft.check(topic.rule.kind(), self.config.message_bytes)?;
-        Ok(self.backplane.append(&topic, draft, &who.scope()).await?)
+        match self.begin_publish(who, name, draft)? {
+            Begun::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
+            Begun::Asked(answer) => answer.get().await?,
+        }
     }
 
     /// The channel to publish to, if `who` may.
@@ -228,6 +233,12 @@ pub enum PublishError {
     /// Something is wrong with the message.
     #[error("the message was refused")]
     Draft(#[from] DraftError),
+    /// The application's hook refused it.
+    #[error("the message was refused by the application")]
+    Refused(#[from] Refused),
+    /// The application's hook gave no answer.
+    #[error("the application gave no answer about the message")]
+    Hook(#[from] HookError),
     /// The backplane could not take it.
     #[error("the message could not be appended")]
     Backplane(#[from] BackplaneError),
@@ -245,7 +256,23 @@ impl PublishError {
             Self::Draft(_) => Code::BadRequest,
             Self::Backplane(BackplaneError::Refused(AppendError::Conflict { .. })) => Code::Conflict,
             Self::Backplane(BackplaneError::Refused(AppendError::Full { .. })) => Code::TooLarge,
+            Self::Refused(refused) => refused.code(),
+            Self::Hook(error) => error.code(),
             Self::Backplane(_) => Code::Unavailable,
+        }
+    }
+
+    /// After how long it may be tried again, where a hook said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refused) => refused.retry_after(),
+            Self::Name(_)
+            | Self::UnknownChannel(_)
+            | Self::Forbidden(_)
+            | Self::Draft(_)
+            | Self::Hook(_)
+            | Self::Backplane(_) => None,
         }
     }
 }

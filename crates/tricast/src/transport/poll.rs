@@ -19,8 +19,9 @@ use tricast_core::protocol::{Code, Event, SubscribeQuery};
 use super::preflight;
 use super::query::{self, Reading};
 use super::refusal::{Refusal, json_response};
+use crate::hooks::{Opened, Transport};
 use crate::hub::{Content, Hub};
-use crate::session::{Delivery, Outcome, Session, Taken};
+use crate::session::{Delivery, Session, Taken};
 
 /// Answers `GET poll` and `POST poll`.
 pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Response {
@@ -44,14 +45,15 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
     if hub.draining().is_some() {
         return Err(Refusal::new(Code::Draining, "the server is going away"));
     }
+    let admitted = query::ask(&hub, &who, Transport::Poll, &query).await?;
     // Gone between any two requests: a poller's place outlasts a wait that it does not come back from at once.
     let grace = hub.config.presence_grace;
     let linger = (2 * query.wait).max(grace) + grace;
     let session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json)).polling();
     let mut session = session.of_client(query.client.clone(), linger);
     let mut events = Events::default();
-    for outcome in session.subscribe(&query.channels, query.cursor.as_ref(), None).await {
-        events.begin(outcome)?;
+    for opened in admitted.permits.subscribe(&mut session, &query.channels, query.cursor.as_ref(), None).await {
+        events.begin(opened)?;
     }
     let deadline = accepted + query.wait;
     loop {
@@ -90,16 +92,18 @@ impl Events {
     }
 
     /// Tells what became of a channel, but for one that simply goes on.
-    fn begin(&mut self, outcome: Outcome) -> Result<(), Refusal> {
-        match outcome.result {
+    fn begin(&mut self, opened: Opened) -> Result<(), Refusal> {
+        match opened.result {
             Ok(begun) if begun.resumed => {}
             Ok(begun) => {
                 self.put(&begun.subscribed);
                 begun.gap.iter().for_each(|gap| self.put(gap));
             }
-            Err(code) if code.may_retry_as_is() => return Err(Refusal::of_channel(outcome.channel, code)),
-            Err(code) => {
-                let (channel, code) = (outcome.channel, Some(code));
+            Err(refused) if refused.code().may_retry_as_is() => {
+                return Err(Refusal::of_refused(Some(opened.channel), refused));
+            }
+            Err(refused) => {
+                let (channel, code) = (opened.channel, Some(refused.code()));
                 self.put(&Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
             }
         }

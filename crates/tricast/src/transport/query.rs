@@ -1,5 +1,6 @@
 //! The one subscribe query, read from a request: by GET in its URL, by POST in its body.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,9 +10,10 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 use tricast_core::access::Identity;
-use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery};
+use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::refusal::Refusal;
+use crate::hooks::{Connected, Permits, Subscriber, Transport};
 use crate::hub::Hub;
 
 /// What the body of a subscribe query may have for each channel of a connection: its name, where it starts, its place
@@ -64,21 +66,61 @@ pub(crate) async fn read(
     Ok(query)
 }
 
-/// Refuses a query whose channels are refused: any of them to a reader who is new, all of them to one who resumes and
-/// will be told of the others in band (protocol, section 6, "Refused channels").
-///
-/// A reader who names a position as a channel's `from` resumes as well.
+/// Refuses a query whose channels the rules refuse, before anybody else is asked.
 fn admit(hub: &Hub, who: &Identity, query: &SubscribeQuery) -> Result<(), Refusal> {
     let most = hub.config.channels_per_connection;
     if query.channels.len() > most {
         return Err(Refusal::new(Code::TooManyChannels, format!("more than {most} channels")));
     }
+    judge(query, |to| refused_by_rule(hub, who, to))
+}
+
+/// That a caller was let in, and what it may read.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// Held for as long as the connection lives.
+    _connected: Connected,
+    pub(crate) permits: Permits,
+}
+
+/// Asks the application whether it lets a caller in, and which of the channels that the rules allow it lets it read.
+///
+/// # Errors
+/// The refusal to answer with.
+pub(crate) async fn ask(
+    hub: &Arc<Hub>,
+    who: &Identity,
+    transport: Transport,
+    query: &SubscribeQuery,
+) -> Result<Admitted, Refusal> {
+    let client = query.client.as_ref();
+    let connected = hub.connected(who, client, transport).await;
+    let connected = connected.map_err(|refused| Refusal::of_refused(None, refused))?;
+    let channels = query.channels.iter().map(|to| &to.name);
+    let Some(answer) = hub.begin_permits(Subscriber { caller: who, client, transport }, channels) else {
+        return Ok(Admitted { _connected: connected, permits: Permits::default() });
+    };
+    let permits = answer.get().await.unwrap_or_else(Permits::from);
+    judge(query, |to| {
+        let refused = permits.refusal(&to.name).cloned();
+        let of_application = refused.map(|refused| Refusal::of_refused(Some(to.name.clone()), refused));
+        of_application.or_else(|| refused_by_rule(hub, who, to))
+    })?;
+    Ok(Admitted { _connected: connected, permits })
+}
+
+fn refused_by_rule(hub: &Hub, who: &Identity, to: &SubscribeTo) -> Option<Refusal> {
+    let code = hub.allow_subscribe(who, to).err()?;
+    Some(Refusal::of_channel(to.name.clone(), code))
+}
+
+/// Refuses a query whose channels are refused: any of them to a reader who is new, all of them to one who resumes and
+/// will be told of the others in band (protocol, section 6, "Refused channels").
+///
+/// A reader who names a position as a channel's `from` resumes as well.
+fn judge(query: &SubscribeQuery, refusal: impl Fn(&SubscribeTo) -> Option<Refusal>) -> Result<(), Refusal> {
     let resumes = query.cursor.is_some() || query.channels.iter().any(|to| matches!(to.start, Some(Start::At(_))));
-    let refused = query.channels.iter().filter_map(|to| {
-        let refused = hub.allow_subscribe(who, to).err();
-        refused.map(|code| Refusal::of_channel(to.name.clone(), code))
-    });
-    let mut refused = refused.collect::<Vec<_>>().into_iter();
+    let mut refused = query.channels.iter().filter_map(refusal).collect::<Vec<_>>().into_iter();
     let tolerated = if resumes { query.channels.len() - 1 } else { 0 };
     if refused.len() <= tolerated {
         return Ok(());

@@ -10,7 +10,7 @@ use tricast_core::channel::ChannelName;
 use tricast_core::protocol::event::ErrorEvent;
 use tricast_core::protocol::{Code, Event, QueryError};
 
-use crate::commands::refused;
+use crate::hooks::{Refused, refused_by_rule};
 
 /// Why a request is refused, and with which status.
 #[derive(Debug)]
@@ -30,7 +30,14 @@ impl Refusal {
 
     /// A channel that cannot be read.
     pub(crate) fn of_channel(channel: ChannelName, code: Code) -> Self {
-        Self::of(refused(channel, code, None))
+        let refused = refused_by_rule(&channel, code);
+        Self::of_refused(Some(channel), refused)
+    }
+
+    /// What a hook refuses.
+    pub(crate) fn of_refused(channel: Option<ChannelName>, refused: Refused) -> Self {
+        let retry_after = refused.retry_after();
+        Self::of(ErrorEvent { channel, retry_after, ..ErrorEvent::new(refused.code(), refused.message()) })
     }
 
     pub(crate) fn of(event: ErrorEvent) -> Self {
@@ -50,6 +57,10 @@ impl Refusal {
 
     pub(crate) fn code(&self) -> Code {
         self.event.code
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.event.retry_after
     }
 
     pub(crate) fn message(&self) -> &str {

@@ -12,7 +12,7 @@ use super::origin::check_origin;
 use super::preflight;
 use super::query::{check_json, text};
 use super::refusal::{Refusal, json_response};
-use crate::commands::{Bringer, Executor};
+use crate::commands;
 use crate::hub::Hub;
 
 const METHODS: &str = "POST, OPTIONS";
@@ -28,7 +28,7 @@ pub(crate) async fn send(State(hub): State<Arc<Hub>>, request: Request) -> Respo
     }
 }
 
-async fn execute(hub: &Hub, request: Request) -> Result<Response, Refusal> {
+async fn execute(hub: &Arc<Hub>, request: Request) -> Result<Response, Refusal> {
     if request.method() != Method::POST {
         return Err(Refusal::method(METHODS));
     }
@@ -37,7 +37,7 @@ async fn execute(hub: &Hub, request: Request) -> Result<Response, Refusal> {
     let body = text(request.into_body(), hub.config.send_body_bytes()).await?;
     let batch = command::parse(&body).map_err(|error| Refusal::of(error.into()))?;
     let single = batch.single;
-    let answers = Executor::new(hub, &Identity::default(), Bringer::Send).run(batch).await;
+    let answers = commands::execute(batch, hub, &Identity::default()).await;
     Ok(if single { single_answer(answers) } else { array_answer(&answers) })
 }
 

@@ -18,8 +18,9 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
-use super::query::{self, Reading};
+use super::query::{self, Admitted, Reading};
 use super::refusal::Refusal;
+use crate::hooks::Transport;
 use crate::hub::{Action, Hub};
 use stream::{EventStream, Mode};
 
@@ -34,16 +35,27 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
         Ok(query) => query,
         Err(refusal) => return refusal.response(),
     };
+    let admitted = query::ask(&hub, &who, Transport::Sse, &query).await;
     if posted {
-        return post(hub, who, query).await;
+        return match admitted {
+            Ok(admitted) => post(hub, who, query, admitted).await,
+            Err(refusal) => refusal.response(),
+        };
     }
     let mode = mode(&hub, &who, &query);
-    EventStream::new(hub, who, mode, query).into_response()
+    match admitted {
+        Ok(admitted) => EventStream::new(hub, who, mode, query, admitted).into_response(),
+        // Any other status than 200 would end an `EventSource` for good.
+        Err(refusal) if refusal.code().may_retry_as_is() => {
+            EventStream::new(hub, who, mode, query, Admitted::default()).turned_away(refusal).into_response()
+        }
+        Err(refusal) => refusal.response(),
+    }
 }
 
 /// By POST a failure is told by its status, so the stream is opened before the response begins.
-async fn post(hub: Arc<Hub>, who: Identity, query: SubscribeQuery) -> Response {
-    let mut stream = EventStream::new(hub, who, Mode::Envelope, query);
+async fn post(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, admitted: Admitted) -> Response {
+    let mut stream = EventStream::new(hub, who, Mode::Envelope, query, admitted);
     match stream.open().await {
         Ok(()) => stream.into_response(),
         Err(refusal) => refusal.response(),
@@ -131,7 +143,7 @@ impl SseResponse {
             Err(refusal) => return refusal.response(),
         };
         let mode = mode(&self.hub, &who, &query);
-        EventStream::new(self.hub, who, mode, query).into_response()
+        EventStream::new(self.hub, who, mode, query, Admitted::default()).into_response()
     }
 
     fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {

@@ -21,6 +21,7 @@ use tricast_core::protocol::{Code, Event, SubscribeQuery};
 
 use crate::hub::{Content, Draining, Hub};
 use crate::session::{Begun, Delivery, Session, Taken};
+use crate::transport::query::Admitted;
 use crate::transport::refusal::Refusal;
 
 /// In which form events are written.
@@ -49,6 +50,8 @@ pub(super) struct EventStream {
     query: SubscribeQuery,
     /// What has been written of each channel, in request order: the cursor that `id:` names.
     written: Vec<(ChannelName, Option<Position>)>,
+    // Before `drain`: whoever waits for connections to end waits for the application to be told as well.
+    admitted: Admitted,
     drain: watch::Receiver<Option<Draining>>,
     stage: Stage,
 }
@@ -56,6 +59,8 @@ pub(super) struct EventStream {
 enum Stage {
     /// The log is not open yet.
     New,
+    /// It will not be.
+    TurnedAway(Refusal),
     /// It is, and this goes out first.
     Opened(Bytes),
     Live,
@@ -63,7 +68,7 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, who: Identity, mode: Mode, query: SubscribeQuery) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, who: Identity, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
@@ -78,8 +83,14 @@ impl EventStream {
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
             query,
+            admitted,
             stage: Stage::New,
         }
+    }
+
+    /// A stream that only says why there is none, and when to come back.
+    pub(super) fn turned_away(self, refusal: Refusal) -> Self {
+        Self { stage: Stage::TurnedAway(refusal), ..self }
     }
 
     pub(super) fn into_response(self) -> Response {
@@ -103,15 +114,18 @@ impl EventStream {
         if self.hub.draining().is_some() {
             return Err(Refusal::new(Code::Draining, "the server is going away"));
         }
-        let outcomes = self.session.subscribe(&self.query.channels, self.query.cursor.as_ref(), None).await;
-        let mut begun = Vec::with_capacity(outcomes.len());
+        let SubscribeQuery { channels, cursor, .. } = &self.query;
+        let opened = self.admitted.permits.subscribe(&mut self.session, channels, cursor.as_ref(), None).await;
+        let mut begun = Vec::with_capacity(opened.len());
         let mut refused = Vec::new();
-        for (slot, outcome) in outcomes.into_iter().enumerate() {
-            match outcome.result {
+        for (slot, one) in opened.into_iter().enumerate() {
+            match one.result {
                 Ok(one) => begun.push((slot, one)),
-                Err(code) if code.may_retry_as_is() => return Err(Refusal::of_channel(outcome.channel, code)),
-                Err(code) => {
-                    let (channel, code) = (outcome.channel, Some(code));
+                Err(problem) if problem.code().may_retry_as_is() => {
+                    return Err(Refusal::of_refused(Some(one.channel), problem));
+                }
+                Err(problem) => {
+                    let (channel, code) = (one.channel, Some(problem.code()));
                     refused.push(Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
                 }
             }
@@ -126,10 +140,13 @@ impl EventStream {
             match &mut self.stage {
                 Stage::New => {
                     if let Err(refusal) = self.open().await {
-                        self.stage = Stage::Ended;
-                        let bye = Bye::new(refusal.code(), refusal.message());
-                        return Some(self.farewell(bye, self.jittered(TURNED_AWAY, TURNED_AWAY_SPREAD)));
+                        return Some(self.turn_away(&refusal));
                     }
+                }
+                Stage::TurnedAway(_) => {
+                    let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+                    let Stage::TurnedAway(refusal) = stage else { return None };
+                    return Some(self.turn_away(&refusal));
                 }
                 Stage::Opened(first) => {
                     let first = std::mem::take(first);
@@ -140,6 +157,13 @@ impl EventStream {
                 Stage::Ended => return None,
             }
         }
+    }
+
+    fn turn_away(&mut self, refusal: &Refusal) -> Bytes {
+        self.stage = Stage::Ended;
+        let after = refusal.retry_after();
+        let bye = Bye { after, ..Bye::new(refusal.code(), refusal.message()) };
+        self.farewell(bye, after.unwrap_or_else(|| self.jittered(TURNED_AWAY, TURNED_AWAY_SPREAD)))
     }
 
     async fn live(&mut self) -> Bytes {

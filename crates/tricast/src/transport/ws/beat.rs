@@ -30,14 +30,21 @@ impl Beat {
         Self { heartbeat, text, pinged: None }
     }
 
-    /// When something may be due next.
-    pub(super) fn next<IO: AsyncRead + AsyncWrite + Unpin>(&self, socket: &Socket<IO>) -> Instant {
-        self.next_of(socket.last_sent(), socket.last_received())
+    /// When something may be due next. A peer to whom nobody is `listening` is not judged silent.
+    pub(super) fn next<IO: AsyncRead + AsyncWrite + Unpin>(&self, socket: &Socket<IO>, listening: bool) -> Instant {
+        let received = if listening { socket.last_received() } else { Instant::now() };
+        self.next_of(socket.last_sent(), received)
     }
 
     /// What is due now; a ping counts as made.
-    pub(super) fn due<IO: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &Socket<IO>, now: Instant) -> Due {
-        self.due_of(socket.last_sent(), socket.last_received(), now)
+    pub(super) fn due<IO: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &Socket<IO>,
+        listening: bool,
+        now: Instant,
+    ) -> Due {
+        let received = if listening { socket.last_received() } else { now };
+        self.due_of(socket.last_sent(), received, now)
     }
 
     fn next_of(&self, sent: Instant, received: Instant) -> Instant {

@@ -3,12 +3,16 @@
 //! One task drives a [`Socket`] and a [`Session`]. It waits for whatever comes first (a frame, the bell, the heartbeat,
 //! the drain), and writes all that is ready in one go. While it writes it reads nothing, so a peer that sends without
 //! reading is held back by its own connection.
+//!
+//! While the application is asked about a command, the connection goes on delivering, pings and may be drained, but
+//! reads no further command: see [`Work`].
 
 mod beat;
 pub(crate) mod echo;
 pub(crate) mod handshake;
 pub(crate) mod socket;
 
+use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +37,8 @@ use self::handshake::Io;
 use self::socket::{End, Limits, Received, Socket, WriteError};
 use super::origin::check_origin;
 use super::preflight;
-use crate::commands::{Bringer, Executor, told};
+use crate::commands::{Bringer, Caller, Work};
+use crate::hooks::{Connected, Transport};
 use crate::hub::{Content, Draining, Hub};
 use crate::session::{Delivery, Session};
 
@@ -80,6 +85,10 @@ struct Connection {
     who: Identity,
     client: ClientId,
     beat: Beat,
+    /// Commands that wait for the application's answer. Boxed, for an idle connection has none.
+    work: Option<Box<Work>>,
+    // Before `drain`: whoever waits for connections to end waits for the application to be told as well.
+    connected: Connected,
     drain: watch::Receiver<Option<Draining>>,
 }
 
@@ -102,6 +111,8 @@ impl From<WriteError> for Over {
 /// What a connection waited for.
 enum Next {
     Received(Result<Received, End>),
+    /// The application has answered.
+    Answered,
     Rung,
     Beat,
     Draining,
@@ -126,6 +137,8 @@ impl Connection {
             session: session.of_client(Some(client.clone()), config.presence_grace),
             client,
             beat: Beat::new(config.heartbeat_ws, tricast_v1),
+            work: None,
+            connected: Connected::default(),
             who,
             drain,
             hub,
@@ -137,7 +150,7 @@ impl Connection {
         if let Err(over) = Box::pin(self.greet(query)).await {
             return over;
         }
-        let timer = sleep_until(self.beat.next(&self.socket));
+        let timer = sleep_until(self.beat.next(&self.socket, self.work.is_none()));
         tokio::pin!(timer);
         loop {
             // In this order: what has arrived is read before its sender is judged silent, and a bell that never stops
@@ -145,12 +158,14 @@ impl Connection {
             let next = tokio::select! {
                 biased;
                 _ = self.drain.changed() => Next::Draining,
-                received = self.socket.receive() => Next::Received(received),
+                () = answered(&mut self.work), if self.work.is_some() => Next::Answered,
+                received = self.socket.receive(), if self.work.is_none() => Next::Received(received),
                 () = &mut timer => Next::Beat,
                 () = self.session.rung() => Next::Rung,
             };
             let events = match next {
                 Next::Rung => Vec::new(),
+                Next::Answered => Box::pin(self.resume()).await,
                 Next::Received(Ok(received)) => match Box::pin(self.execute(received)).await {
                     Ok(answers) => answers,
                     Err(over) => return over,
@@ -159,7 +174,7 @@ impl Connection {
                 Next::Beat => {
                     let due = Box::pin(self.on_beat()).await;
                     // The timer is not moved with each frame: it looks again when it fires.
-                    timer.as_mut().reset(self.beat.next(&self.socket));
+                    timer.as_mut().reset(self.beat.next(&self.socket, self.work.is_none()));
                     match due {
                         Ok(()) => continue,
                         Err(over) => return over,
@@ -207,11 +222,39 @@ impl Connection {
         if self.hub.draining().is_some() {
             return Err(self.farewell());
         }
-        let query = query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
+        let SubscribeQuery { channels, cursor, .. } =
+            query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
+        let connected = tokio::select! {
+            connected = self.hub.connected(&self.who, Some(&self.client), Transport::Ws) => connected,
+            _ = self.drain.changed() => return Err(self.farewell()),
+        };
+        self.connected = connected.map_err(|refused| {
+            let after = refused.retry_after();
+            Over::Bye(Bye { after, ..Bye::new(refused.code(), refused.message()) })
+        })?;
         let mut events = vec![self.hub.welcome(&self.client, self.hub.config.heartbeat_ws, None)];
-        let outcomes = self.session.subscribe(&query.channels, query.cursor.as_ref(), None).await;
-        events.extend(outcomes.into_iter().flat_map(|outcome| told(outcome, None)));
+        let mut work = Work::default();
+        work.subscribe(channels, cursor, None, &mut self.caller(), &mut events).await;
+        self.keep(work);
         Ok(self.pump(&events).await?)
+    }
+
+    fn caller(&mut self) -> Caller<'_> {
+        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client };
+        Caller { hub: &self.hub, who: &self.who, bringer }
+    }
+
+    /// Keeps what waits for the application's answer.
+    fn keep(&mut self, work: Work) {
+        self.work = work.is_asking().then(|| Box::new(work));
+    }
+
+    /// Goes on with what the application was asked about.
+    async fn resume(&mut self) -> Vec<Event> {
+        let Some(mut work) = self.work.take() else { return Vec::new() };
+        let answers = work.advance(&mut self.caller()).await;
+        self.keep(*work);
+        answers
     }
 
     /// Executes a frame, and those that are already there behind it.
@@ -223,8 +266,9 @@ impl Connection {
             match received {
                 Received::Text(text) => match command::parse(text.as_str()) {
                     Ok(batch) => {
-                        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client };
-                        answers.extend(Executor::new(&self.hub, &self.who, bringer).run(batch).await);
+                        let mut work = Work::new(batch);
+                        answers.extend(work.advance(&mut self.caller()).await);
+                        self.keep(work);
                     }
                     Err(error) => answers.push(Event::Error(error.into())),
                 },
@@ -233,6 +277,10 @@ impl Connection {
                     answers.push(Event::Error(error));
                 }
                 Received::Ping | Received::Pong => {}
+            }
+            if self.work.is_some() {
+                // What comes later waits its turn, in the socket.
+                break;
             }
             next = match self.socket.receive().now_or_never() {
                 None => None,
@@ -273,7 +321,7 @@ impl Connection {
     }
 
     async fn on_beat(&mut self) -> Result<(), Over> {
-        match self.beat.due(&self.socket, Instant::now()) {
+        match self.beat.due(&self.socket, self.work.is_none(), Instant::now()) {
             Due::Nothing => Ok(()),
             Due::TextPing => {
                 let mut frames = Vec::new();
@@ -283,6 +331,14 @@ impl Connection {
             Due::FramePing => Ok(self.socket.ping().await?),
             Due::Close => Err(Over::Bye(Bye::new(Code::Timeout, "nothing was received for two heartbeats"))),
         }
+    }
+}
+
+/// Resolves when the application has answered; never where it is not asked.
+async fn answered(work: &mut Option<Box<Work>>) {
+    match work {
+        Some(work) => work.asked().await,
+        None => pending().await,
     }
 }
 

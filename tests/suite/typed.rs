@@ -1,0 +1,119 @@
+//! Channels from Rust: of one type, many at once, and the position that a page goes on from.
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tricast::{Draft, PublishError, Publishing, ReadError, Refused, Start, TypedRead};
+
+use crate::client::{Query, Reader, Transport, Ws, type_of, watchdog};
+use crate::server::{Backplane, Server};
+
+#[tokio::test]
+async fn a_typed_channel_takes_and_yields_its_type_and_tells_of_what_is_none() {
+    let server = Server::start(Backplane::Memory).await;
+    let numbers = server.tricast.channel_of::<Vec<u64>>("chat:a").unwrap();
+    let mut reader = numbers.read(Start::Latest).await.unwrap();
+    numbers.publish(&vec![1, 2]).await.unwrap();
+    server.publish("chat:a", "no numbers").await;
+    server.append("chat:a", Draft::binary([1u8])).await;
+    let with_id = |draft: Draft| draft.id("one").event("counted");
+    let first = numbers.publish_with(&vec![3], with_id).await.unwrap();
+    let again = numbers.publish_with(&vec![3], with_id).await.unwrap();
+    assert_eq!((first.position, again.duplicate), (again.position, true));
+
+    let mut yielded = Vec::new();
+    for seq in 1..=4 {
+        let (word, message) = match watchdog("a message", reader.next()).await {
+            Some(TypedRead::Message { value, message }) => (format!("{value:?}"), message),
+            Some(TypedRead::Undecodable { message, error }) => {
+                (format!("none: {}", !error.to_string().is_empty()), message)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((message.position().seq.get(), reader.position()), (seq, message.position()));
+        yielded.push(word);
+    }
+    assert_eq!(yielded, ["[1, 2]", "none: true", "none: true", "[3]"]);
+}
+
+#[tokio::test]
+async fn a_typed_reader_that_falls_behind_is_told_of_a_gap() {
+    let server = Server::start(Backplane::Memory).await;
+    let mut reader = server.tricast.channel_of::<u64>("few:a").unwrap().read(Start::Latest).await.unwrap();
+    server.publish_all("few:a", 1..=10).await;
+    let Some(TypedRead::Gap(gap)) = watchdog("a gap", reader.next()).await else { panic!("silent loss") };
+    assert_eq!(gap.position, reader.position());
+    let next = watchdog("a message", reader.next()).await;
+    assert!(matches!(next, Some(TypedRead::Message { value: 8, .. })), "{next:?}");
+}
+
+#[tokio::test]
+async fn many_channels_are_published_to_in_one_call_and_each_tells_its_outcome() {
+    let server = Server::start(Backplane::Memory).await;
+    let draft = |number: u64| Draft::json(&number).unwrap().id(number.to_string());
+    let messages = [("chat:a", 1), ("nowhere", 2), ("chat:b", 3), ("a b", 4), ("chat:a", 5), ("chat:a", 1)]
+        .map(|(name, number)| (name, draft(number)));
+    // In a task: it can be awaited where futures must be `Send`.
+    let tricast = server.tricast.clone();
+    let outcomes = tokio::spawn(async move { tricast.publish_many(messages).await }).await.unwrap();
+    let told: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Ok(appended) => {
+                format!("{}{}", appended.position.seq.get(), if appended.duplicate { " again" } else { "" })
+            }
+            Err(problem) => problem.code().to_string(),
+        })
+        .collect();
+    assert_eq!(told, ["1", "unknown_channel", "1", "bad_request", "2", "1 again"]);
+    assert!(server.tricast.publish_many(Vec::<(String, Draft)>::new()).await.is_empty());
+}
+
+/// A channel is not reordered by publishing again what failed.
+#[tokio::test]
+async fn of_many_messages_those_behind_a_failure_that_may_be_retried_are_not_tried() {
+    let hook = |publishing: Publishing| async move {
+        match publishing.json::<u64>()? {
+            2 => Err(Refused::unavailable("not now")),
+            3 => Err(Refused::forbidden("never")),
+            _ => Ok(publishing.draft),
+        }
+    };
+    let build = |builder: tricast::Builder| builder.on_publish("chat:{room}", hook);
+    let server = Server::start_with(Backplane::Memory, build, |serve| serve).await;
+    let messages = [("chat:a", 3), ("chat:a", 1), ("chat:a", 2), ("chat:b", 4), ("chat:a", 5)];
+    let messages = messages.map(|(name, number)| (name, Draft::json(&number).unwrap()));
+    let outcomes = server.tricast.publish_many(messages).await;
+    let codes = outcomes.iter().map(|outcome| outcome.as_ref().err().map(|problem| problem.code().to_string()));
+    let expected = [Some("forbidden"), None, Some("unavailable"), None, Some("unavailable")];
+    assert_eq!(codes.collect::<Vec<_>>(), expected.map(|code| code.map(str::to_owned)));
+    assert!(matches!(&outcomes[4], Err(PublishError::Refused(_))));
+    assert_eq!(server.tricast.channel("chat:a").unwrap().position().await.unwrap().seq.get(), 1);
+}
+
+/// A page that was rendered with the channel's position goes on there, on every transport, without a hole.
+#[tokio::test]
+async fn a_page_goes_on_from_the_position_it_was_rendered_with() {
+    let server = Server::start(Backplane::Memory).await;
+    let channel = server.tricast.channel("chat:a").unwrap();
+    assert_eq!(channel.position().await.unwrap().seq.get(), 0, "before the first message there is one already");
+    server.publish("chat:a", "on the page").await;
+    let position = channel.position().await.unwrap().to_string();
+    server.publish_all("chat:a", [2, 3]).await;
+
+    for transport in Transport::ALL {
+        let mut reader = Reader::open(transport, &server, &Query::of("chat:a").cursor(&position)).await;
+        assert_eq!(reader.seqs(2).await, [2, 3], "{transport:?}");
+    }
+    for transport in [Transport::SsePost, Transport::PollPost] {
+        let mut reader = Reader::open(transport, &server, &Query::of("chat:a").from(&position)).await;
+        assert_eq!(reader.seqs(2).await, [2, 3], "{transport:?}");
+    }
+    let mut ws = Ws::open(server.address, &Query::default()).await;
+    ws.until("welcome").await;
+    let subscribed = ws.ask(json!({"type": "subscribe", "channel": "chat:a", "from": position})).await;
+    assert_eq!((type_of(&subscribed), &subscribed["recovered"]), ("subscribed", &Value::Bool(true)));
+    assert_eq!(ws.next_event().await["data"], 2);
+
+    let unknown = server.tricast.channel("nowhere").unwrap().position().await;
+    assert_eq!(unknown, Err(ReadError::UnknownChannel("nowhere".parse().unwrap())));
+}
