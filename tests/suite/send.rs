@@ -130,7 +130,6 @@ async fn what_is_not_served_says_so() {
         json!({"type": "auth", "token": "t"}),
         json!({"type": "subscribe", "channel": "chat:a"}),
         json!({"type": "unsubscribe", "channel": "chat:a"}),
-        json!({"type": "presence", "channel": "chat:a"}),
         json!({"type": "call", "method": "m"}),
     ];
     for command in commands {

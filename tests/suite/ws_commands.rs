@@ -230,7 +230,7 @@ async fn what_cannot_be_understood_is_an_error_and_the_connection_lives() {
         (r#"{"type":"unsubscribe","ref":1}"#, "channel"),
         (r#"{"type":"auth","ref":1}"#, "token"),
         (r#"{"type":"ping","ref":{}}"#, "ref"),
-        (r#"{"type":"presence","channel":"chat:a","ref":1}"#, "not served"),
+        (r#"{"type":"presence","channel":"chat:a","ref":1}"#, "presence is off"),
         (r#"{"type":"call","method":"m","ref":1}"#, "no method"),
     ];
     for (text, culprit) in cases {

@@ -72,8 +72,9 @@ pub enum Outcome {
 /// let who = Who { channel: "chat:1".parse()?, client: "Zk3_x-91".parse()? };
 /// let mut presence = Presence::new(10_000);
 /// assert!(presence.hold(&who, None, 1_700_000_000_000));
-/// assert!(matches!(presence.next(&who), Some(Change::Show(_))));
-/// presence.written(&who, Outcome::Written(Seq::new(1).unwrap()), at(0));
+/// let show = presence.next(&who).unwrap();
+/// assert!(matches!(show, Change::Show(_)));
+/// presence.written(&who, &show, Outcome::Written(Seq::new(1).unwrap()), at(0));
 ///
 /// presence.release(&who, at(10) + grace);
 /// assert!(presence.hold(&who, None, 1_700_000_012_000), "it is back in time");
