@@ -19,4 +19,5 @@ pub mod message;
 pub mod position;
 pub mod protocol;
 pub mod replay;
+mod sync;
 pub mod wake;
