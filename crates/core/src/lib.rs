@@ -20,4 +20,5 @@ pub mod position;
 pub mod presence;
 pub mod protocol;
 pub mod replay;
+mod sync;
 pub mod wake;

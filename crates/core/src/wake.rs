@@ -10,9 +10,10 @@
 //! channel is put on its list *before* it reads the log, so an append is seen by that read or rings.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// Wakes one task; rung by many.
 ///

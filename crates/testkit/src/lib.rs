@@ -17,6 +17,7 @@ pub mod entropy;
 pub mod net;
 pub mod nginx;
 pub mod process;
+pub mod sim;
 pub mod vectors;
 
 use std::time::Duration;
