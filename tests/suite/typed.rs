@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tricast::{Draft, PublishError, Publishing, ReadError, Refused, Start, TypedRead};
+use tricast::{Draft, PublishError, Publishing, ReadError, Refused, Rule, Start, TypedRead};
 
 use crate::client::{Query, Reader, Transport, Ws, type_of, watchdog};
 use crate::server::{Backplane, Server};
@@ -44,6 +44,25 @@ async fn a_typed_reader_that_falls_behind_is_told_of_a_gap() {
     assert_eq!(gap.position, reader.position());
     let next = watchdog("a message", reader.next()).await;
     assert!(matches!(next, Some(TypedRead::Message { value: 8, .. })), "{next:?}");
+}
+
+/// On a state: what it holds, `live`, and what changes; a deletion carries no value, and is no failure to read one.
+#[tokio::test]
+async fn a_typed_state_yields_its_values_live_and_deletions() {
+    let build = |builder: tricast::Builder| builder.rule("levels", Rule::state());
+    let server = Server::start_with(Backplane::Memory, build, |serve| serve).await;
+    let levels = server.tricast.channel_of::<u64>("levels").unwrap();
+    let keyed = |key: &'static str| move |draft: Draft| draft.key(key);
+    levels.publish_with(&1, keyed("a")).await.unwrap();
+    levels.publish_with(&2, keyed("a")).await.unwrap();
+    let mut reader = levels.read(Start::Earliest).await.unwrap();
+    let first = watchdog("a value", reader.next()).await;
+    assert!(matches!(first, Some(TypedRead::Message { value: 2, .. })), "{first:?}");
+    let live = watchdog("live", reader.next()).await;
+    assert!(matches!(live, Some(TypedRead::Live(position)) if position == reader.position()), "{live:?}");
+    levels.untyped().publish(Draft::delete("a")).await.unwrap();
+    let Some(TypedRead::Deleted(message)) = watchdog("a deletion", reader.next()).await else { panic!("a value") };
+    assert_eq!(message.message().key.as_deref(), Some("a"));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribe
 use tricast_core::protocol::{Batch, ClientId, Code, Command, CommandError, Event, Publish, Ref, SubscribeTo};
 
 use crate::history::{self, Asked};
-use crate::hooks::{Answer, Begun, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
+use crate::hooks::{Answer, BegunPublish, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
 use crate::session::Session;
@@ -191,11 +191,11 @@ impl Work {
             return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
         }
         let result = match caller.hub.begin_publish(caller.who, &channel, publish.into_draft()) {
-            Ok(Begun::Append(topic, draft)) => {
+            Ok(BegunPublish::Append(topic, draft)) => {
                 let appended = caller.hub.backplane.append(&topic, draft, &caller.who.scope()).await;
                 appended.map_err(PublishError::from)
             }
-            Ok(Begun::Asked(answer)) => {
+            Ok(BegunPublish::Asked(answer)) => {
                 self.asking = Some(Asking::Publish { channel, reference, answer });
                 return None;
             }

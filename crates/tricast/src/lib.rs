@@ -32,6 +32,11 @@
 //! after its position, or a gap first. Publishing with an id is idempotent on every transport. Memory is bounded by
 //! construction: a connection has cursors and at most one batch in flight, never a queue.
 //!
+//! # What your application decides
+//! The [`Rule`]s say which channels there are and who may use them. Beyond that your application is asked: before a
+//! message is appended ([`Builder::on_publish`]: validate it, change it, store it, refuse it), before somebody connects
+//! or reads a channel ([`Builder::on_connect`], [`Builder::on_subscribe`]); and it serves calls ([`Builder::on_call`]).
+//!
 //! # Serving
 //! [`serve`] has the accept loop that a real-time server wants: a long backlog, header and write deadlines, and a
 //! drain. `axum::serve` works as well, but nothing there ends an SSE stream whose reader stopped reading.

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use tricast::{Draft, Identity, OnPublish, PublishError, Publishing, Refused, Start, TypedRead};
+use tricast::{Access, Draft, Identity, OnPublish, PublishError, Publishing, Refused, Rule, Start, TypedRead};
 
 use super::{CODES, Count, Heard, RETRY_AFTER, ask, post, refused, socket, start};
 use crate::client::{Query, Reader, Transport, type_of, watchdog};
@@ -71,9 +71,7 @@ async fn what_a_hook_returns_is_what_is_appended() {
     };
     let server = start(|builder| builder.on_publish("chat:{room}:{user}", hook)).await;
     let channel = server.tricast.channel("chat:lobby:ann").unwrap();
-    let mut reader =
-        crate::client::Reader::open(crate::client::Transport::Ws, &server, &crate::client::Query::of("chat:lobby:ann"))
-            .await;
+    let mut reader = Reader::open(Transport::Ws, &server, &Query::of("chat:lobby:ann")).await;
 
     let mut with_id = publish("chat:lobby:ann", " hello ");
     (with_id["id"], with_id["event"]) = ("m1".into(), "said".into());
@@ -98,6 +96,36 @@ async fn what_a_hook_returns_is_checked() {
         assert_eq!(ask(&server, &publish(channel, 1)).await["code"], code);
         assert_eq!(length(&server, channel).await, 0);
     }
+}
+
+/// On a state a hook sees keys and deletions; what belongs to the key stays with the message.
+#[tokio::test]
+async fn a_hook_sees_what_is_published_to_states() {
+    let heard = Heard::default();
+    let hear = heard.clone();
+    let hook = move |publishing: Publishing| {
+        let Draft { key, payload, condition, .. } = &publishing.draft;
+        hear.note(format!("{key:?} {} {condition:?}", payload.is_some()));
+        async move {
+            if publishing.draft.payload.is_none() {
+                return Err(publishing.json::<u8>().unwrap_err());
+            }
+            publishing.with_json(&2)
+        }
+    };
+    let state = Rule::state().publish(Access::Anyone);
+    let server = start(|builder| builder.rule("levels", state).on_publish("levels", hook)).await;
+    let set = json!({"type": "publish", "channel": "levels", "data": 1, "key": "a", "if": 0});
+    assert_eq!(type_of(&ask(&server, &set).await), "published");
+    let taken = ask(&server, &set).await;
+    assert_eq!(taken["code"], "conflict", "the condition is the log's to judge, after the hook");
+    let delete = json!({"type": "publish", "channel": "levels", "deleted": true, "key": "a"});
+    assert_eq!(ask(&server, &delete).await["code"], "bad_request");
+    assert_eq!(heard.all().iter().filter(|word| word.starts_with("Some(\"a\") true Some")).count(), 2, "{heard:?}");
+    assert_eq!(heard.all().last().unwrap(), "Some(\"a\") false None");
+    let mut reader = Reader::open(Transport::Ws, &server, &Query::of("levels")).await;
+    let message = reader.message().await;
+    assert_eq!((&message["key"], &message["data"]), (&json!("a"), &json!(2)));
 }
 
 /// A type of the application, with what it needs.

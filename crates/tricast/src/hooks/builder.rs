@@ -7,12 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tricast_core::channel::PatternError;
-use tricast_core::json::Json;
-use tricast_core::message::Draft;
 
 use super::{
-    ByPattern, Calling, Connecting, Disconnected, Hook, Hooks, OnPublish, Publishing, Refused, Subscribing, call,
-    publish,
+    ByPattern, CallHook, Calling, ConnectHook, Connecting, DisconnectHook, Disconnected, Hooks, OnPublish, PublishHook,
+    Refused, SubscribeHook, Subscribing, call, publish,
 };
 use crate::builder::Builder;
 
@@ -69,7 +67,7 @@ impl Builder {
 
     /// Asks the application before a WebSocket, an SSE stream or a poll is told anything. The last such hook counts.
     ///
-    /// An application's own route ([`Tricast::sse`]) is not asked about: it has decided already.
+    /// An application's own route ([`crate::Tricast::sse`]) is not asked about: it has decided already.
     ///
     /// # Examples
     /// ```
@@ -93,7 +91,7 @@ impl Builder {
     }
 
     /// Tells the application that a WebSocket or an SSE stream which was let in is over: once for each. Polls have no
-    /// connection. The last such hook counts; [`Tricast::drain`] waits for it.
+    /// connection. The last such hook counts; [`crate::Tricast::drain`] waits for it.
     pub fn on_disconnect<F, A>(mut self, hook: F) -> Self
     where
         F: Fn(Disconnected) -> A + Send + Sync + 'static,
@@ -106,7 +104,7 @@ impl Builder {
     /// Asks the application before a caller reads a channel of this pattern. The first such hook whose pattern matches
     /// is asked, after the rule has let the caller subscribe: once for each subscription, and so for each poll.
     ///
-    /// Reading from Rust and an application's own route ([`Tricast::sse`]) are not asked about.
+    /// Reading from Rust and an application's own route ([`crate::Tricast::sse`]) are not asked about.
     ///
     /// # Examples
     /// ```
@@ -135,11 +133,11 @@ impl Builder {
 /// The hooks that a builder was given.
 #[derive(Default)]
 pub(crate) struct HooksBuilder {
-    publish: Vec<(String, Hook<Publishing, Result<Draft, Refused>>)>,
-    subscribe: Vec<(String, Hook<Subscribing, Result<(), Refused>>)>,
-    calls: Vec<(String, Hook<Calling, Result<Json, Refused>>)>,
-    connect: Option<Hook<Connecting, Result<(), Refused>>>,
-    disconnect: Option<Hook<Disconnected, ()>>,
+    publish: Vec<(String, PublishHook)>,
+    subscribe: Vec<(String, SubscribeHook)>,
+    calls: Vec<(String, CallHook)>,
+    connect: Option<ConnectHook>,
+    disconnect: Option<DisconnectHook>,
 }
 
 /// What is wrong with the hooks that a builder was given.

@@ -9,7 +9,7 @@ use tricast_core::json::Json;
 use tricast_core::limits::METHOD_BYTES;
 use tricast_core::protocol::{ClientId, Code};
 
-use super::{Answer, Hook, Refused, run};
+use super::{Answer, CallHook, Refused, run};
 use crate::handle::Tricast;
 use crate::hub::Hub;
 
@@ -58,7 +58,7 @@ impl Calling {
     }
 }
 
-pub(crate) fn hook<F, A, T>(hook: F) -> Hook<Calling, Result<Json, Refused>>
+pub(crate) fn hook<F, A, T>(hook: F) -> CallHook
 where
     F: Fn(Calling) -> A + Send + Sync + 'static,
     A: Future<Output = Result<T, Refused>> + Send + 'static,

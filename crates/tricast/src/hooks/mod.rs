@@ -34,7 +34,7 @@ pub(crate) use builder::{HooksBuilder, HooksProblem};
 pub use call::Calling;
 pub(crate) use connect::Connected;
 pub use connect::{Connecting, Disconnected};
-pub(crate) use publish::Begun;
+pub(crate) use publish::BegunPublish;
 pub use publish::{OnPublish, Publishing};
 pub use refused::{HookError, Refused};
 pub use subscribe::Subscribing;
@@ -58,17 +58,23 @@ pub enum Transport {
 }
 
 /// A hook, whatever it was made of.
-pub(crate) type Hook<I, O> = Arc<dyn Fn(I) -> BoxFuture<'static, O> + Send + Sync>;
+type Hook<I, O> = Arc<dyn Fn(I) -> BoxFuture<'static, O> + Send + Sync>;
+
+type PublishHook = Hook<Publishing, Result<Draft, Refused>>;
+type SubscribeHook = Hook<Subscribing, Result<(), Refused>>;
+type CallHook = Hook<Calling, Result<Json, Refused>>;
+type ConnectHook = Hook<Connecting, Result<(), Refused>>;
+type DisconnectHook = Hook<Disconnected, ()>;
 
 /// The hooks of a node.
 pub(crate) struct Hooks {
     timeout: Duration,
     runtime: Handle,
-    publish: ByPattern<Hook<Publishing, Result<Draft, Refused>>>,
-    subscribe: ByPattern<Hook<Subscribing, Result<(), Refused>>>,
-    calls: HashMap<Box<str>, Hook<Calling, Result<Json, Refused>>>,
-    connect: Option<Hook<Connecting, Result<(), Refused>>>,
-    disconnect: Option<Hook<Disconnected, ()>>,
+    publish: ByPattern<PublishHook>,
+    subscribe: ByPattern<SubscribeHook>,
+    calls: HashMap<Box<str>, CallHook>,
+    connect: Option<ConnectHook>,
+    disconnect: Option<DisconnectHook>,
 }
 
 impl Hooks {

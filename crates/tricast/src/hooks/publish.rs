@@ -12,7 +12,7 @@ use tricast_core::channel::{ChannelName, Topic};
 use tricast_core::log::Appended;
 use tricast_core::message::{Draft, DraftError, Payload};
 
-use super::{Answer, Hook, Place, Refused, run};
+use super::{Answer, Place, PublishHook, Refused, run};
 use crate::handle::Tricast;
 use crate::hub::{Hub, PublishError};
 
@@ -136,7 +136,7 @@ where
     }
 }
 
-pub(super) fn hook(hook: impl OnPublish) -> Hook<Publishing, Result<Draft, Refused>> {
+pub(super) fn hook(hook: impl OnPublish) -> PublishHook {
     let hook = Arc::new(hook);
     Arc::new(move |publishing| {
         let hook = Arc::clone(&hook);
@@ -146,7 +146,7 @@ pub(super) fn hook(hook: impl OnPublish) -> Hook<Publishing, Result<Draft, Refus
 
 /// A publish that the rules allow.
 #[derive(Debug)]
-pub(crate) enum Begun {
+pub(crate) enum BegunPublish {
     /// Nobody is asked: this is to be appended.
     Append(Topic, Draft),
     /// The application is asked, and the append comes after.
@@ -161,22 +161,24 @@ impl Hub {
         who: &Identity,
         name: &ChannelName,
         draft: Draft,
-    ) -> Result<Begun, PublishError> {
+    ) -> Result<BegunPublish, PublishError> {
         let topic = self.allow_publish(who, name)?;
         draft.check(topic.rule.kind(), self.config.message_bytes)?;
-        let Some((pattern, hook)) = self.hooks.publish.find(name) else { return Ok(Begun::Append(topic, draft)) };
+        let Some((pattern, hook)) = self.hooks.publish.find(name) else {
+            return Ok(BegunPublish::Append(topic, draft));
+        };
         let place = Place { channel: name.clone(), pattern: Arc::clone(pattern) };
         let tricast = Tricast::new(Arc::clone(self));
         let publishing = Publishing { channel: name.clone(), publisher: who.clone(), draft, place, tricast };
         let work = publish(Arc::clone(self), topic, Arc::clone(hook), publishing);
-        Ok(Begun::Asked(self.hooks.begin(NAME, work)))
+        Ok(BegunPublish::Asked(self.hooks.begin(NAME, work)))
     }
 }
 
 async fn publish(
     hub: Arc<Hub>,
     topic: Topic,
-    hook: Hook<Publishing, Result<Draft, Refused>>,
+    hook: PublishHook,
     publishing: Publishing,
 ) -> Result<Appended, PublishError> {
     let publisher = publishing.publisher.scope();

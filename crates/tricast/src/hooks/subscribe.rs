@@ -11,7 +11,7 @@ use tricast_core::channel::ChannelName;
 use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Ref, SubscribeTo};
 
-use super::{Answer, Hook, HookError, Place, Refused, Transport, run};
+use super::{Answer, HookError, Place, Refused, SubscribeHook, Transport, run};
 use crate::handle::Tricast;
 use crate::hub::{Action, Hub};
 use crate::session::{Begun, Outcome, Session};
@@ -146,7 +146,7 @@ impl Hub {
     ) -> Option<Answer<Permits>> {
         let Subscriber { caller, client, transport } = subscriber;
         let mut asked = HashSet::new();
-        let mut asks: Vec<(Hook<_, _>, Subscribing)> = Vec::new();
+        let mut asks: Vec<(SubscribeHook, Subscribing)> = Vec::new();
         for channel in channels {
             let Some((pattern, hook)) = self.hooks.subscribe.find(channel) else { continue };
             if !asked.insert(channel) || self.allow(caller, Action::Subscribe, channel).is_err() {
@@ -170,11 +170,7 @@ impl Hub {
 }
 
 /// The channel, where it is refused.
-async fn ask(
-    hook: Hook<Subscribing, Result<(), Refused>>,
-    subscribing: Subscribing,
-    deadline: Instant,
-) -> Option<(ChannelName, Refused)> {
+async fn ask(hook: SubscribeHook, subscribing: Subscribing, deadline: Instant) -> Option<(ChannelName, Refused)> {
     let channel = subscribing.channel.clone();
     let answer = run(NAME, &hook, subscribing, deadline).await;
     answer.map_err(Refused::from).flatten().err().map(|refused| (channel, refused))

@@ -24,7 +24,7 @@ use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
 use crate::presence::Presence;
 
-use crate::hooks::{Begun, HookError, Hooks, Refused};
+use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
 pub(crate) use feeds::{Capacity, Feeds};
@@ -147,8 +147,8 @@ impl Hub {
         draft: Draft,
     ) -> Result<Appended, PublishError> {
         match self.begin_publish(who, name, draft)? {
-            Begun::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
-            Begun::Asked(answer) => answer.get().await?,
+            BegunPublish::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
+            BegunPublish::Asked(answer) => answer.get().await?,
         }
     }
 

@@ -115,7 +115,9 @@ impl EventStream {
             return Err(Refusal::new(Code::Draining, "the server is going away"));
         }
         let SubscribeQuery { channels, cursor, .. } = &self.query;
-        let opened = self.admitted.permits.subscribe(&mut self.session, channels, cursor.as_ref(), None).await;
+        // They are asked for once; what they hold is not kept for as long as the stream lives.
+        let permits = std::mem::take(&mut self.admitted.permits);
+        let opened = permits.subscribe(&mut self.session, channels, cursor.as_ref(), None).await;
         let mut begun = Vec::with_capacity(opened.len());
         let mut refused = Vec::new();
         for (slot, one) in opened.into_iter().enumerate() {
