@@ -1,9 +1,9 @@
 //! One suite over every transport and every backplane: what `docs/protocol.md` promises, seen from outside.
 //!
 //! [`server`] runs a node on a free port. [`client`] holds clients of our own that know no more than the protocol:
-//! [`client::Reader`] is one way to read channels over any [`client::Transport`]. Everything else is scenarios, a
-//! module per behaviour. [`over_every_transport!`] makes a test of each scenario on each transport, and on each
-//! backplane there is.
+//! [`client::Reader`] is one way to read channels over any [`client::Transport`]. [`board`] is a state together with
+//! what must be in it. Everything else is scenarios, a module per behaviour. [`over_every_transport!`] makes a test of
+//! each scenario on each transport, and on each backplane there is.
 //!
 //! Every wait is for something that must happen, and none is longer than [`tricast_testkit::WATCHDOG`].
 
@@ -12,6 +12,7 @@
 #[macro_use]
 mod matrix;
 
+mod board;
 mod client;
 mod server;
 

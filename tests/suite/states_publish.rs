@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tricast::core::position::Seq;
 use tricast::core::protocol::Code;
@@ -65,6 +66,17 @@ async fn a_condition_that_does_not_hold_is_a_conflict_and_appends_nothing() {
     assert_eq!(refused(&server, only_if(4)).await.0, 409, "a deletion is no present message");
     assert_eq!(set(&server, only_if(0)).await, 5, "deleted is absent");
     assert_eq!(entries(&server, "map:a").await, [(2, "other".to_owned()), (5, "k".to_owned())]);
+}
+
+#[tokio::test]
+async fn of_concurrent_writers_with_one_condition_one_succeeds() {
+    let server = Server::start(Backplane::Memory).await;
+    assert_eq!(set(&server, only_if(0)).await, 1);
+    let answers = join_all((0..8).map(|_| ask(&server, only_if(1)))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+    assert_eq!(entries(&server, "map:a").await, [(2, "k".to_owned())]);
 }
 
 /// In an array and on a WebSocket a conflict is an error of its own, and the others run.

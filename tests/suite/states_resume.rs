@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 use tricast::Draft;
 
+use crate::board::{Board, View};
 use crate::client::{Answer, Query, Reader, Sse, Transport, seq_of, type_of};
 use crate::matrix::Case;
 use crate::server::{Backplane, Server};
-use crate::states::{Board, View, live};
+use crate::states::live;
 
 over_transports_of_many_channels!(
     cut_in_the_middle_of_a_snapshot_it_converges_on_any_transport_without_a_gap,

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod codes;
+mod guarantees;
 mod knows;
 mod manifests;
 mod pages;
