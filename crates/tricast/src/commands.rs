@@ -53,11 +53,51 @@ pub(crate) struct Work {
     asking: Option<Asking>,
 }
 
+/// What somebody wants to read of a channel without subscribing: whoever may subscribe may.
+enum Reading {
+    History(Asked),
+    Members { channel: ChannelName, data: Option<Json>, reference: Option<Ref> },
+}
+
+impl Reading {
+    fn channel(&self) -> &ChannelName {
+        match self {
+            Self::History(Asked { channel, .. }) | Self::Members { channel, .. } => channel,
+        }
+    }
+
+    fn refused(self, refused: Refused) -> Event {
+        match self {
+            Self::History(Asked { channel, reference, .. }) | Self::Members { channel, reference, .. } => {
+                error(reference, Some(channel), refused.into())
+            }
+        }
+    }
+
+    async fn answer(self, caller: &Caller<'_>) -> Event {
+        let (channel, data, reference) = match self {
+            Self::History(asked) => return history::answer(caller.hub, caller.who, asked).await,
+            Self::Members { channel, data, reference } => (channel, data, reference),
+        };
+        let session = match &caller.bringer {
+            Bringer::Socket { session, .. } => Some(&**session),
+            Bringer::Send => None,
+        };
+        match members::answer(caller.hub, caller.who, session, &channel, data).await {
+            Ok(members) => Event::Presence(Presence { reference, channel, members }),
+            Err(problem) => {
+                let refused = Refused::of(problem.code(), problem.to_string());
+                error(reference, Some(channel), refused.into())
+            }
+        }
+    }
+}
+
 /// Of what the application is being asked.
 enum Asking {
     Publish { channel: ChannelName, reference: Option<Ref>, answer: Answer<Result<Appended, PublishError>> },
     Call { reference: Option<Ref>, answer: Answer<Result<Json, Refused>> },
-    History { asked: Asked, answer: Answer<Permits> },
+    Read { reading: Reading, answer: Answer<Permits> },
     Subscribe { wanted: Wanted, answer: Answer<Permits> },
 }
 
@@ -122,7 +162,7 @@ impl Work {
             None => pending().await,
             Some(Asking::Publish { answer, .. }) => answer.wait().await,
             Some(Asking::Call { answer, .. }) => answer.wait().await,
-            Some(Asking::History { answer, .. } | Asking::Subscribe { answer, .. }) => answer.wait().await,
+            Some(Asking::Read { answer, .. } | Asking::Subscribe { answer, .. }) => answer.wait().await,
         }
     }
 
@@ -135,11 +175,11 @@ impl Work {
             Asking::Call { reference, answer } => {
                 answers.push(result_of(reference, answer.get().await.map_err(Refused::from).flatten()));
             }
-            Asking::History { asked, answer } => {
+            Asking::Read { reading, answer } => {
                 let permits = answer.get().await.unwrap_or_else(Permits::from);
-                answers.push(match permits.refusal(&asked.channel) {
-                    Some(refused) => error(asked.reference, Some(asked.channel), refused.clone().into()),
-                    None => history::answer(caller.hub, caller.who, asked).await,
+                answers.push(match permits.refusal(reading.channel()) {
+                    Some(refused) => reading.refused(refused.clone()),
+                    None => reading.answer(caller).await,
                 });
             }
             Asking::Subscribe { wanted, answer } => {
@@ -175,10 +215,11 @@ impl Work {
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
             Command::History { channel, from, limit, reference } => {
-                answers.extend(self.history(Asked { channel, from, limit, reference }, caller).await);
+                let asked = Asked { channel, from, limit, reference };
+                answers.extend(self.read(Reading::History(asked), caller).await);
             }
             Command::Presence { channel, data, reference } => {
-                answers.push(presence(caller, channel, data, reference).await);
+                answers.extend(self.read(Reading::Members { channel, data, reference }, caller).await);
             }
         }
     }
@@ -245,20 +286,20 @@ impl Work {
     }
 
     /// The answer, unless the application is asked first: whoever may subscribe to a channel may read what it retains.
-    async fn history(&mut self, asked: Asked, caller: &Caller<'_>) -> Option<Event> {
+    async fn read(&mut self, reading: Reading, caller: &Caller<'_>) -> Option<Event> {
         let (client, subscribed, transport) = match &caller.bringer {
             Bringer::Socket { session, client } => {
-                (Some(*client), session.position(&asked.channel).is_some(), Transport::Ws)
+                (Some(*client), session.position(reading.channel()).is_some(), Transport::Ws)
             }
             Bringer::Send => (None, false, Transport::Send),
         };
         let subscriber = Subscriber { caller: caller.who, client, transport };
-        match caller.hub.begin_permits(subscriber, Some(&asked.channel).filter(|_| !subscribed).into_iter()) {
+        match caller.hub.begin_permits(subscriber, Some(reading.channel()).filter(|_| !subscribed).into_iter()) {
             Some(answer) => {
-                self.asking = Some(Asking::History { asked, answer });
+                self.asking = Some(Asking::Read { reading, answer });
                 None
             }
-            None => Some(history::answer(caller.hub, caller.who, asked).await),
+            None => Some(reading.answer(caller).await),
         }
     }
 
@@ -328,20 +369,6 @@ impl From<Refused> for Failed {
     fn from(refused: Refused) -> Self {
         let message = refused.message().to_owned();
         Self { code: refused.code(), message, retry_after: refused.retry_after() }
-    }
-}
-
-async fn presence(caller: &Caller<'_>, channel: ChannelName, data: Option<Json>, reference: Option<Ref>) -> Event {
-    let session = match &caller.bringer {
-        Bringer::Socket { session, .. } => Some(&**session),
-        Bringer::Send => None,
-    };
-    match members::answer(caller.hub, caller.who, session, &channel, data).await {
-        Ok(members) => Event::Presence(Presence { reference, channel, members }),
-        Err(problem) => {
-            let failed = Refused::of(problem.code(), problem.to_string());
-            error(reference, Some(channel), failed.into())
-        }
     }
 }
 

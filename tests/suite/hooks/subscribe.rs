@@ -203,3 +203,32 @@ async fn a_hook_that_panics_or_hangs_refuses_and_the_connection_lives() {
     }
     ws.assert_silent().await;
 }
+
+/// Who is on a channel may be read by whom the application lets read the channel, and by nobody else: neither by the
+/// `presence` command nor as a channel of its own, nor its history.
+#[tokio::test]
+async fn presence_is_as_closed_as_its_channel() {
+    // Another pattern than the suite's own, which has no presence.
+    let closed = |builder: Builder| {
+        let rule = tricast::Rule::stream().presence();
+        let hook = async |_: Subscribing| Err(refused("forbidden"));
+        builder.rule("closed:{room}", rule.clone()).rule("open:{room}", rule).on_subscribe("closed:{room}", hook)
+    };
+    let server = start(closed).await;
+    let mut ws = socket(&server).await;
+    for command in [
+        json!({"type": "presence", "channel": "closed:a"}),
+        json!({"type": "history", "channel": "@presence/closed:a"}),
+        json!({"type": "subscribe", "channel": "@presence/closed:a"}),
+    ] {
+        let told = ws.ask(command.clone()).await;
+        assert_eq!((type_of(&told), &told["code"]), ("error", &json!("forbidden")), "{command}: {told}");
+    }
+    assert_eq!(ask(&server, &json!({"type": "presence", "channel": "closed:a"})).await["code"], "forbidden");
+    for transport in HTTP_OF_MANY {
+        let response = Query::of("@presence/closed:a").request(transport).send(server.address).await;
+        assert_eq!(response.status, 403, "{transport:?}");
+    }
+    let open = ws.ask(json!({"type": "presence", "channel": "open:a"})).await;
+    assert_eq!(type_of(&open), "presence", "{open}");
+}

@@ -138,7 +138,7 @@ pub(crate) fn refused_by_rule(channel: &ChannelName, code: Code) -> Refused {
 impl Hub {
     /// Asks the application about the channels that the rules allow; `None` where it wants to be asked of none.
     ///
-    /// All of them together have the time of one hook.
+    /// Of a channel's presence it is asked as of the channel itself. All of them together have the time of one hook.
     pub(crate) fn begin_permits<'a>(
         self: &Arc<Self>,
         subscriber: Subscriber<'_>,
@@ -146,22 +146,24 @@ impl Hub {
     ) -> Option<Answer<Permits>> {
         let Subscriber { caller, client, transport } = subscriber;
         let mut asked = HashSet::new();
-        let mut asks: Vec<(SubscribeHook, Subscribing)> = Vec::new();
+        let mut asks: Vec<(ChannelName, SubscribeHook, Subscribing)> = Vec::new();
         for channel in channels {
-            let Some((pattern, hook)) = self.hooks.subscribe.find(channel) else { continue };
+            let judged = channel.presence_of().unwrap_or_else(|| channel.clone());
+            let Some((pattern, hook)) = self.hooks.subscribe.find(&judged) else { continue };
             if !asked.insert(channel) || self.allow(caller, Action::Subscribe, channel).is_err() {
                 continue;
             }
-            let place = Place { channel: channel.clone(), pattern: Arc::clone(pattern) };
+            let place = Place { channel: judged.clone(), pattern: Arc::clone(pattern) };
             let (caller, client, tricast) = (caller.clone(), client.cloned(), Tricast::new(Arc::clone(self)));
-            let subscribing = Subscribing { channel: channel.clone(), caller, client, transport, place, tricast };
-            asks.push((Arc::clone(hook), subscribing));
+            let subscribing = Subscribing { channel: judged, caller, client, transport, place, tricast };
+            asks.push((channel.clone(), Arc::clone(hook), subscribing));
         }
         if asks.is_empty() {
             return None;
         }
         let deadline = self.hooks.deadline();
-        let asks: Vec<_> = asks.into_iter().map(|(hook, subscribing)| ask(hook, subscribing, deadline)).collect();
+        let asks: Vec<_> =
+            asks.into_iter().map(|(channel, hook, subscribing)| ask(channel, hook, subscribing, deadline)).collect();
         Some(self.hooks.begin(NAME, async move {
             let refused = stream::iter(asks).buffer_unordered(AT_ONCE).filter_map(std::future::ready);
             Permits { refused: refused.collect().await, all: None }
@@ -170,8 +172,12 @@ impl Hub {
 }
 
 /// The channel, where it is refused.
-async fn ask(hook: SubscribeHook, subscribing: Subscribing, deadline: Instant) -> Option<(ChannelName, Refused)> {
-    let channel = subscribing.channel.clone();
+async fn ask(
+    channel: ChannelName,
+    hook: SubscribeHook,
+    subscribing: Subscribing,
+    deadline: Instant,
+) -> Option<(ChannelName, Refused)> {
     let answer = run(NAME, &hook, subscribing, deadline).await;
     answer.map_err(Refused::from).flatten().err().map(|refused| (channel, refused))
 }
