@@ -8,6 +8,7 @@
 //! waker; [`Bell::poll_rung`] stores its waker and *then* looks at the flag again. Both orders go through one mutex:
 //! either the ring finds the stored waker, or it came first and the second look sees the flag. A reader that joins a
 //! channel is put on its list *before* it reads the log, so an append is seen by that read or rings.
+//! Loom tries all of it in every order of threads (`tests/loom`).
 
 use std::future::poll_fn;
 use std::sync::PoisonError;

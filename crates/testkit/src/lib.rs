@@ -4,7 +4,9 @@
 //! - [`clock`] and [`entropy`]: time and randomness that a test moves by hand,
 //! - [`process`]: a server program, started on a free port and stopped by its id,
 //! - [`net`]: a TCP proxy that misbehaves on demand,
-//! - [`nginx`]: the real proxy, in the configurations that people run.
+//! - [`nginx`]: the real proxy, in the configurations that people run,
+//! - [`sim`]: thousands of histories of readers and publishers on a bad network,
+//! - [`fuzz`]: functions that take any bytes, and a driver for them.
 //!
 //! # Panics
 //!
@@ -14,6 +16,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod fuzz;
 pub mod net;
 pub mod nginx;
 pub mod process;

@@ -2,5 +2,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod fuzz;
 mod nginx;
 mod sim;

@@ -29,7 +29,10 @@ fn strays(manifest: &Text) -> Vec<String> {
         }
         inherits_lints |= section == "lints" && line.replace(' ', "") == "workspace=true";
         let name = line.split(['.', '=']).next().unwrap_or_default().trim();
-        let is_shared = section.ends_with("dependencies") || section == "package" && SHARED.contains(&name);
+        // Who fuzzes has a workspace apart, with a place for versions of its own.
+        let is_the_place = section.starts_with("workspace.");
+        let is_shared =
+            section.ends_with("dependencies") && !is_the_place || section == "package" && SHARED.contains(&name);
         if is_shared && !line.replace(' ', "").contains("workspace=true") {
             findings.push(format!("{}:{number}: `{name}` is not taken from the workspace", manifest.path));
         }
@@ -79,6 +82,13 @@ workspace = true
         assert_eq!(findings(&own).len(), 1);
         let own = GOOD.replace("[dependencies]", "[target.'cfg(unix)'.dev-dependencies]\nlibc = \"1\"\n[dependencies]");
         assert_eq!(findings(&own).len(), 1);
+    }
+
+    #[test]
+    fn a_workspace_apart_has_its_versions_in_one_place_too() {
+        let apart = format!("[workspace.dependencies]\nserde = \"1\"\n{GOOD}");
+        assert!(findings(&apart).is_empty());
+        assert_eq!(findings(&apart.replace("serde.workspace = true", "serde = \"1\"")).len(), 1);
     }
 
     #[test]

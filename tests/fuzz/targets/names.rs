@@ -1,0 +1,5 @@
+//! `cargo fuzz run names`: see the README beside.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tricast_testkit::fuzz::names(input));
