@@ -136,12 +136,19 @@ impl Reader {
         match &mut self.stream {
             Stream::Ws(ws) => ws.next_event().await,
             Stream::Sse(sse) => sse.next_event().await,
-            Stream::Poll(poll) => loop {
-                self.events.extend(poll.answer().await.events);
-                if let Some(event) = self.events.pop_front() {
-                    return event;
-                }
-            },
+            Stream::Poll(poll) => {
+                let events = &mut self.events;
+                let answers = async {
+                    loop {
+                        events.extend(poll.answer().await.events);
+                        if let Some(event) = events.pop_front() {
+                            return event;
+                        }
+                    }
+                };
+                // Each answer comes in time, but nothing may be in any of them.
+                watchdog("an event in the answers to polls", answers).await
+            }
         }
     }
 
