@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tricast_core::channel::{ChannelName, Kind, Topic};
+use tricast_core::channel::{ChannelName, Topic};
 use tricast_core::log::{Extent, Head, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
@@ -65,9 +65,9 @@ fn overhead(topic: &Topic) -> u64 {
 #[derive(Debug)]
 struct Encoded {
     after: Position,
+    /// With `after` it tells the very messages: none is ever added or changed at or below a head, only taken away, so
+    /// as many up to the same seq are the same.
     extent: Extent,
-    /// A state's entries are replaced, so a batch of it is good for one head only; a stream's never change.
-    head: Option<Seq>,
     bytes: Bytes,
 }
 
@@ -172,13 +172,13 @@ impl Feed {
         // rather than doing the same work. Publishers never take this lock.
         let mut cache = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = &mut cache[slot(encoding)];
-        let known = |extent: Extent, head: &Head| {
+        let known = |extent: Extent| {
             let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
-            known.filter(|known| known.head.is_none_or(|known| known == head.head)).map(|known| known.bytes.clone())
+            known.map(|known| known.bytes.clone())
         };
         let read = self.with_log(|log| {
             let (extent, head) = goes_on(log, after, limit, now_ms)?;
-            Some((extent, head, known(extent, &head).ok_or_else(|| log.read(after, limit))))
+            Some((extent, head, known(extent).ok_or_else(|| log.read(after, limit))))
         });
         let (extent, head, messages) = match read {
             None => return Found::Gap,
@@ -188,8 +188,7 @@ impl Feed {
         let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
         // Nobody else is there to share them with.
         let alone = self.readers.len() <= 1;
-        let good_for = (self.topic.rule.kind() == Kind::State).then_some(head.head);
-        *slot = (!alone).then(|| Encoded { after, extent, head: good_for, bytes: bytes.clone() });
+        *slot = (!alone).then(|| Encoded { after, extent, bytes: bytes.clone() });
         found(extent, bytes.len(), || Content::Encoded(bytes))
     }
 
