@@ -11,6 +11,12 @@ use tricast_core::wake::Bell;
 /// The longest sleep while something is due at all, so that a clock that is set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
+/// Sleeps until something is due, or may be due sooner, or it is time to look at the clock again.
+pub(crate) async fn sleep_unless_sooner(wait: Duration, sooner: &Bell) {
+    // Over either way.
+    drop(tokio::time::timeout(wait.min(LONGEST_SLEEP), sooner.rung()).await);
+}
+
 /// Which channel's next key is due when. Holds each channel once.
 #[derive(Debug, Default)]
 pub(crate) struct Expiries {
@@ -59,9 +65,7 @@ impl Expiries {
                         expire(&channel);
                         tokio::task::yield_now().await;
                     } else {
-                        let wait = Duration::from_millis(at - now).min(LONGEST_SLEEP);
-                        // Over either way: it is time, or something is due sooner.
-                        drop(tokio::time::timeout(wait, self.sooner.rung()).await);
+                        sleep_unless_sooner(Duration::from_millis(at - now), &self.sooner).await;
                     }
                 }
             }

@@ -23,10 +23,8 @@ use tricast_core::presence::{Change, Outcome, Presence as Places, Who};
 use tricast_core::protocol::ClientId;
 use tricast_core::wake::Bell;
 
+use crate::expiry::sleep_unless_sooner;
 use crate::hub::{Feed, Feeds};
-
-/// The longest sleep while something is due at all, so that a clock that is set is noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Presence {
     state: Mutex<State>,
@@ -126,8 +124,7 @@ impl Presence {
             };
             let now = self.clock.monotonic();
             if now < at {
-                // Over either way: it is time, or something is due sooner.
-                drop(tokio::time::timeout((at - now).min(LONGEST_SLEEP), self.sooner.rung()).await);
+                sleep_unless_sooner(at - now, &self.sooner).await;
                 continue;
             }
             let over = self.lock().places.expire(now);

@@ -81,6 +81,9 @@ pub(crate) enum Action {
     Publish,
 }
 
+/// Why a node that drains ends its connections, and takes no new ones.
+pub(crate) const GOING_AWAY: &str = "the server is going away";
+
 /// The least time over which drained clients come back.
 const MIN_SPREAD: Duration = Duration::from_millis(100);
 
@@ -176,11 +179,12 @@ impl Hub {
         ClientId::from_bits(self.entropy.next_u64(), self.entropy.next_u64())
     }
 
-    /// The last words to a connection while draining.
-    pub(crate) fn farewell(&self, draining: Draining) -> Bye {
-        let spread = u64::try_from(draining.spread.as_millis()).unwrap_or(u64::MAX);
+    /// The last words to a connection, where connections are being ended.
+    pub(crate) fn farewell(&self) -> Option<Bye> {
+        let Draining { spread } = self.draining()?;
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         let after = Duration::from_millis(self.entropy.below(spread.saturating_add(1)));
-        Bye { after: Some(after), ..Bye::new(Code::Draining, "the server is going away") }
+        Some(Bye { after: Some(after), ..Bye::new(Code::Draining, GOING_AWAY) })
     }
 
     /// What a connection holds for as long as it lives, and by which it learns that it shall end.

@@ -13,12 +13,11 @@ use tricast_core::access::Identity;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::position::cursor_text;
-use tricast_core::protocol::event::Unsubscribed;
-use tricast_core::protocol::{Code, Event, SubscribeQuery};
+use tricast_core::protocol::{Event, SubscribeQuery};
 
 use super::preflight;
 use super::query::{self, Reading};
-use super::refusal::{Refusal, json_response};
+use super::refusal::{Refusal, json_response, told_in_band};
 use crate::hooks::{Opened, Transport};
 use crate::hub::{Content, Hub};
 use crate::session::{Delivery, Session, Taken};
@@ -42,9 +41,7 @@ pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Respo
 
 async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: Instant) -> Result<Vec<u8>, Refusal> {
     let mut drain = hub.connect();
-    if hub.draining().is_some() {
-        return Err(Refusal::new(Code::Draining, "the server is going away"));
-    }
+    Refusal::of_draining(&hub)?;
     let admitted = query::ask(&hub, &who, Transport::Poll, &query).await?;
     // Gone between any two requests: a poller's place outlasts a wait that it does not come back from at once.
     let grace = hub.config.presence_grace;
@@ -65,8 +62,9 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
             () = session.rung() => {}
             () = sleep_until(deadline) => break,
             _ = drain.changed() => {
-                let bye = hub.draining().map(|draining| Event::Bye(hub.farewell(draining)));
-                bye.iter().for_each(|bye| events.put(bye));
+                if let Some(bye) = hub.farewell() {
+                    events.put(&Event::Bye(bye));
+                }
                 break;
             }
         }
@@ -99,13 +97,7 @@ impl Events {
                 self.put(&begun.subscribed);
                 begun.gap.iter().for_each(|gap| self.put(gap));
             }
-            Err(refused) if refused.code().may_retry_as_is() => {
-                return Err(Refusal::of_refused(Some(opened.channel), refused));
-            }
-            Err(refused) => {
-                let (channel, code) = (opened.channel, Some(refused.code()));
-                self.put(&Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
-            }
+            Err(refused) => self.put(&told_in_band(opened.channel, refused)?),
         }
         Ok(())
     }

@@ -7,10 +7,11 @@ use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use tricast_core::channel::ChannelName;
-use tricast_core::protocol::event::ErrorEvent;
+use tricast_core::protocol::event::{ErrorEvent, Unsubscribed};
 use tricast_core::protocol::{Code, Event, QueryError};
 
 use crate::hooks::{Refused, refused_by_rule};
+use crate::hub::{GOING_AWAY, Hub};
 
 /// Why a request is refused, and with which status.
 #[derive(Debug)]
@@ -38,6 +39,14 @@ impl Refusal {
     pub(crate) fn of_refused(channel: Option<ChannelName>, refused: Refused) -> Self {
         let retry_after = refused.retry_after();
         Self::of(ErrorEvent { channel, retry_after, ..ErrorEvent::new(refused.code(), refused.message()) })
+    }
+
+    /// Refuses whoever comes while the node ends its connections.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn of_draining(hub: &Hub) -> Result<(), Self> {
+        hub.draining().map_or(Ok(()), |_| Err(Self::new(Code::Draining, GOING_AWAY)))
     }
 
     pub(crate) fn of(event: ErrorEvent) -> Self {
@@ -89,6 +98,19 @@ impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
         Self::of(ErrorEvent { channel: error.channel, ..ErrorEvent::new(error.code, error.message) })
     }
+}
+
+/// Tells a reader who resumes of a channel that is refused, among what it is told of the others (protocol, section 6,
+/// "Refused channels").
+///
+/// # Errors
+/// The refusal of the whole request, where it may be tried again: the channel is none to be unsubscribed.
+pub(crate) fn told_in_band(channel: ChannelName, refused: Refused) -> Result<Event, Refusal> {
+    let code = refused.code();
+    if code.may_retry_as_is() {
+        return Err(Refusal::of_refused(Some(channel), refused));
+    }
+    Ok(Event::Unsubscribed(Unsubscribed { channel, code: Some(code), reference: None }))
 }
 
 /// The status that tells a code.

@@ -16,13 +16,13 @@ use tricast_core::channel::ChannelName;
 use tricast_core::log::Limit;
 use tricast_core::message::{Encoding, Message};
 use tricast_core::position::{Position, cursor_text};
-use tricast_core::protocol::event::{Bye, Unsubscribed};
-use tricast_core::protocol::{Code, Event, SubscribeQuery};
+use tricast_core::protocol::event::Bye;
+use tricast_core::protocol::{Event, SubscribeQuery};
 
 use crate::hub::{Content, Draining, Hub};
 use crate::session::{Begun, Delivery, Session, Taken};
 use crate::transport::query::Admitted;
-use crate::transport::refusal::Refusal;
+use crate::transport::refusal::{Refusal, told_in_band};
 
 /// In which form events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,9 +111,7 @@ impl EventStream {
     /// # Errors
     /// What may be tried again later; the caller knows how to say so.
     pub(super) async fn open(&mut self) -> Result<(), Refusal> {
-        if self.hub.draining().is_some() {
-            return Err(Refusal::new(Code::Draining, "the server is going away"));
-        }
+        Refusal::of_draining(&self.hub)?;
         let SubscribeQuery { channels, cursor, .. } = &self.query;
         // They are asked for once; what they hold is not kept for as long as the stream lives.
         let permits = std::mem::take(&mut self.admitted.permits);
@@ -123,13 +121,7 @@ impl EventStream {
         for (slot, one) in opened.into_iter().enumerate() {
             match one.result {
                 Ok(one) => begun.push((slot, one)),
-                Err(problem) if problem.code().may_retry_as_is() => {
-                    return Err(Refusal::of_refused(Some(one.channel), problem));
-                }
-                Err(problem) => {
-                    let (channel, code) = (one.channel, Some(problem.code()));
-                    refused.push(Event::Unsubscribed(Unsubscribed { channel, code, reference: None }));
-                }
+                Err(problem) => refused.push(told_in_band(one.channel, problem)?),
             }
         }
         self.stage = Stage::Opened(self.opening(begun, &refused));
@@ -173,9 +165,8 @@ impl EventStream {
         tokio::pin!(heartbeat);
         loop {
             // First, so that a reader who is always behind is told as well.
-            if let Some(draining) = self.hub.draining() {
+            if let Some(bye) = self.hub.farewell() {
                 self.stage = Stage::Ended;
-                let bye = self.hub.farewell(draining);
                 let after = bye.after.unwrap_or_default();
                 return self.farewell(bye, after);
             }

@@ -15,7 +15,6 @@ pub(crate) mod socket;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -39,7 +38,7 @@ use super::origin::check_origin;
 use super::preflight;
 use crate::commands::{Bringer, Caller, Work};
 use crate::hooks::{Connected, Transport};
-use crate::hub::{Content, Draining, Hub};
+use crate::hub::{Content, Draining, GOING_AWAY, Hub};
 use crate::session::{Delivery, Session};
 
 /// Frames that are executed before what they led to is written.
@@ -180,7 +179,7 @@ impl Connection {
                         Err(over) => return over,
                     }
                 }
-                Next::Draining => return self.farewell(),
+                Next::Draining => return self.drained(),
             };
             if let Err(error) = self.pump(&events).await {
                 return Over::Unwritable(error);
@@ -212,21 +211,21 @@ impl Connection {
         tracing::info!(client = self.client.as_str(), "slow_reader");
     }
 
-    fn farewell(&self) -> Over {
-        let draining = self.hub.draining().unwrap_or(Draining { spread: Duration::ZERO });
-        Over::Bye(self.hub.farewell(draining))
+    /// Over, since the node drains.
+    fn drained(&self) -> Over {
+        Over::Bye(self.hub.farewell().unwrap_or_else(|| Bye::new(Code::Draining, GOING_AWAY)))
     }
 
     /// `welcome`, and the channels of the query.
     async fn greet(&mut self, query: Result<SubscribeQuery, QueryError>) -> Result<(), Over> {
-        if self.hub.draining().is_some() {
-            return Err(self.farewell());
+        if let Some(bye) = self.hub.farewell() {
+            return Err(Over::Bye(bye));
         }
         let SubscribeQuery { channels, cursor, .. } =
             query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
         let connected = tokio::select! {
             connected = self.hub.connected(&self.who, Some(&self.client), Transport::Ws) => connected,
-            _ = self.drain.changed() => return Err(self.farewell()),
+            _ = self.drain.changed() => return Err(self.drained()),
         };
         self.connected = connected.map_err(|refused| {
             let after = refused.retry_after();
