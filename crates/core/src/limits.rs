@@ -117,3 +117,15 @@ pub const PRESENCE_PER_NODE: usize = 1_000_000;
 
 /// Bytes of a rule's pattern, and of each parameter's name; longer: a configuration error.
 pub const PATTERN_BYTES: usize = 255;
+
+/// Bytes of a user's id; a token whose `sub` is longer: `unauthorized`.
+pub const USER_ID_BYTES: usize = 128;
+
+/// Patterns of the capabilities of one token; a token with more: `unauthorized`.
+pub const CAPABILITIES: usize = 128;
+
+/// Bytes of a token; longer: `unauthorized`.
+pub const TOKEN_BYTES: usize = 8 * 1024;
+
+/// Bytes of a presence member's key, `<user>/<client>`.
+pub const SYSTEM_KEY_BYTES: usize = 200;

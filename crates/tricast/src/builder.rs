@@ -9,9 +9,10 @@ use tricast_core::channel::{Pattern, PatternError, Rule, RuleError};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
+use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
-use crate::hub::{Capacity, Config, Feeds, Hub};
+use crate::hub::{Capacity, Config, Feeds, Hub, Ruled};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
@@ -53,6 +54,7 @@ pub struct Builder {
     capacity: Capacity,
     pub(crate) hooks: HooksBuilder,
     hook_timeout: Duration,
+    auth: Arc<dyn AnyAuthenticator>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
@@ -73,6 +75,7 @@ impl Default for Builder {
             capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
             hooks: HooksBuilder::default(),
             hook_timeout: HOOK_TIMEOUT,
+            auth: Arc::new(Nobody),
             clock: None,
             entropy: None,
         }
@@ -84,6 +87,30 @@ impl Builder {
     /// a channel that none matches does not exist.
     pub fn rule(mut self, pattern: impl Into<String>, rule: Rule) -> Self {
         self.rules.push((pattern.into(), rule));
+        self
+    }
+
+    /// Says how to find out who a caller is. Without it every caller is anonymous.
+    ///
+    /// # Examples
+    /// ```
+    /// use axum::Extension;
+    /// use tricast::auth::{Authenticated, FromRequest};
+    /// use tricast::{Access, Rule, Tricast, User};
+    ///
+    /// // What the application's own middleware puts into each request.
+    /// #[derive(Clone)]
+    /// struct Account(String);
+    ///
+    /// let builder = Tricast::builder()
+    ///     .authenticate(FromRequest::new(|Extension(Account(id)): Extension<Account>| {
+    ///         Some(Authenticated::user(User::new(id.parse().ok()?)))
+    ///     }))
+    ///     .rule("user:{user}", Rule::stream().subscribe(Access::Owner));
+    /// # let _ = builder;
+    /// ```
+    pub fn authenticate(mut self, authenticator: impl Authenticator) -> Self {
+        self.auth = Arc::new(authenticator);
         self
     }
 
@@ -193,7 +220,7 @@ impl Builder {
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
-        let hub = Arc::new(Hub::new(self.config, rules, hooks, feeds, backplane, clock, entropy));
+        let hub = Arc::new(Hub::new(self.config, rules, self.auth, hooks, feeds, backplane, clock, entropy));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
@@ -224,10 +251,10 @@ async fn maintain(hub: std::sync::Weak<Hub>) {
     }
 }
 
-fn checked((pattern, rule): (String, Rule)) -> Result<(Pattern, Arc<Rule>), BuildError> {
+fn checked((pattern, rule): (String, Rule)) -> Result<Ruled, BuildError> {
     let parsed = pattern.parse::<Pattern>().map_err(BuildError::Pattern)?;
-    match rule.check() {
-        Ok(()) => Ok((parsed, Arc::new(rule))),
+    match rule.check(&parsed) {
+        Ok(()) => Ok(Ruled { pattern: Arc::new(parsed), rule: Arc::new(rule) }),
         Err(problem) => Err(BuildError::Rule { pattern, problem }),
     }
 }

@@ -66,6 +66,14 @@ impl Reading {
         }
     }
 
+    /// The channel that the caller must be allowed to read.
+    fn judged(&self) -> ChannelName {
+        match self {
+            Self::History(Asked { channel, .. }) => channel.clone(),
+            Self::Members { channel, .. } => channel.presence(),
+        }
+    }
+
     fn refused(self, refused: Refused) -> Event {
         match self {
             Self::History(Asked { channel, reference, .. }) | Self::Members { channel, reference, .. } => {
@@ -177,7 +185,7 @@ impl Work {
             }
             Asking::Read { reading, answer } => {
                 let permits = answer.get().await.unwrap_or_else(Permits::from);
-                answers.push(match permits.refusal(reading.channel()) {
+                answers.push(match permits.refusal(&reading.judged()) {
                     Some(refused) => reading.refused(refused.clone()),
                     None => reading.answer(caller).await,
                 });
@@ -294,7 +302,10 @@ impl Work {
             Bringer::Send => (None, false, Transport::Send),
         };
         let subscriber = Subscriber { caller: caller.who, client, transport };
-        match caller.hub.begin_permits(subscriber, Some(reading.channel()).filter(|_| !subscribed).into_iter()) {
+        let judged = reading.judged();
+        // Who reads the channel was asked about already, but not whether they may see who is there.
+        let settled = subscribed && !caller.hub.asks_of_presence(&judged);
+        match caller.hub.begin_permits(subscriber, Some(&judged).filter(|_| !settled).into_iter()) {
             Some(answer) => {
                 self.asking = Some(Asking::Read { reading, answer });
                 None

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::channel::{ChannelName, NameError};
 use tricast_core::log::Appended;
 use tricast_core::message::Draft;
@@ -18,7 +18,7 @@ use tricast_core::protocol::Start;
 use tricast_core::protocol::event::Member;
 
 use crate::builder::Builder;
-use crate::hub::{Action, Hub, PublishError};
+use crate::hub::{Hub, PublishError};
 use crate::members::{self, PresenceError};
 use crate::reader::{ReadError, Reader};
 use crate::transport::sse::{SseRequest, SseResponse};

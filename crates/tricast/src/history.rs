@@ -1,6 +1,6 @@
 //! `history`: what is retained, a page at a time, without subscribing.
 
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::limits::BATCH_BYTES;
@@ -11,7 +11,7 @@ use tricast_core::protocol::{Code, Event, HistoryFrom, MessageEvent, Ref};
 use tricast_core::replay::{Decision, decide};
 
 use crate::commands::refused;
-use crate::hub::{Action, Hub};
+use crate::hub::Hub;
 
 /// What somebody asks for.
 pub(crate) struct Asked {

@@ -41,6 +41,7 @@
 //! [`serve`] has the accept loop that a real-time server wants: a long backlog, header and write deadlines, and a
 //! drain. `axum::serve` works as well, but nothing there ends an SSE stream whose reader stopped reading.
 
+pub mod auth;
 mod builder;
 mod commands;
 mod expiry;
@@ -73,7 +74,7 @@ pub use transport::ws::echo::echo_router;
 pub use typed::{TypedRead, TypedReader};
 
 pub use tricast_core as core;
-pub use tricast_core::access::{Access, Identity};
+pub use tricast_core::access::{Access, AccessRequest, Action, Capabilities, Identity, User, UserId};
 pub use tricast_core::channel::{ChannelName, Rule};
 pub use tricast_core::log::Appended;
 pub use tricast_core::message::{Draft, DraftError};

@@ -99,7 +99,7 @@ impl Presence {
         data: Option<Json>,
     ) -> Option<Membership> {
         let Visitor { client, linger } = visitor.clone();
-        let who = Who { channel: channel.clone(), client };
+        let who = Who { channel: channel.clone(), user: None, client };
         let feed = self.feeds.obtain(&self.topic(channel)).ok()?;
         {
             let mut state = self.lock();

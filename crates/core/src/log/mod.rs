@@ -361,14 +361,14 @@ impl Log {
     }
 
     fn message(&self, draft: Draft, seq: Seq, at: u64, tag: u32) -> Message {
-        let Draft { payload, event, id, key, ttl_ms, .. } = draft;
+        let Draft { payload, event, id, key, user, ttl_ms, .. } = draft;
         let ttl_ms = match self.kept {
             Kept::State(_) => ttl_ms.or(Some(self.retention.ttl_ms).filter(|ttl| *ttl != u64::MAX)),
             Kept::Stream(_) => None,
         };
         // A deletion stays deleted.
         let expires = ttl_ms.filter(|_| payload.is_some()).map(|ttl| at.saturating_add(ttl));
-        Message { seq, at, tag, payload, event, id, key, expires }
+        Message { seq, at, tag, payload, event, id, key, user, expires }
     }
 
     fn keep(&mut self, message: Message) -> Result<(), AppendError> {

@@ -279,6 +279,7 @@ fn messages(input: &[u8]) -> Vec<Arc<Message>> {
             }),
             event: is_event_name(event).then(|| event.into()),
             id: is_publish_id(id).then(|| id.into()),
+            user: None,
             key: is_key(key).then(|| key.into()),
             expires: None,
         };

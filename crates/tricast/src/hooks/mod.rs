@@ -30,6 +30,7 @@ use tricast_core::channel::{ChannelName, Pattern, PatternError};
 use tricast_core::json::Json;
 use tricast_core::message::Draft;
 
+use crate::hub::Ask;
 pub(crate) use builder::{HooksBuilder, HooksProblem};
 pub use call::Calling;
 pub(crate) use connect::Connected;
@@ -135,6 +136,12 @@ async fn run<I, O>(name: &'static str, hook: &Hook<I, O>, input: I, deadline: In
             Err(HookError::TimedOut(name))
         }
     }
+}
+
+/// Asks a rule's condition, but no longer than until the deadline.
+async fn asked(ask: Ask, deadline: Instant) -> Result<bool, HookError> {
+    let Ask { condition, request } = ask;
+    run("a rule's condition", &condition, request, deadline).await
 }
 
 /// Things by pattern; the first that matches counts.

@@ -12,7 +12,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::channel::Kind;
 use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Start, SubscribeQuery, SubscribeTo};
@@ -21,7 +21,7 @@ use super::preflight;
 use super::query::{self, Admitted, Reading};
 use super::refusal::Refusal;
 use crate::hooks::Transport;
-use crate::hub::{Action, Hub};
+use crate::hub::Hub;
 use stream::{EventStream, Mode};
 
 /// Answers `GET sse` and `POST sse`.
