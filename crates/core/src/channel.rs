@@ -49,6 +49,12 @@ impl ChannelName {
         Self(Arc::from(format!("{PRESENCE}{self}")))
     }
 
+    /// The system's log of rights that were taken back, which all nodes read.
+    #[must_use]
+    pub fn revoked() -> Self {
+        Self(Arc::from("@revoked"))
+    }
+
     /// The channel whose presence this one is.
     #[must_use]
     pub fn presence_of(&self) -> Option<Self> {

@@ -129,3 +129,6 @@ pub const TOKEN_BYTES: usize = 8 * 1024;
 
 /// Bytes of a presence member's key, `<user>/<client>`.
 pub const SYSTEM_KEY_BYTES: usize = 200;
+
+/// Milliseconds that a token is believed beyond its end, and before its beginning, for clocks differ a little.
+pub const TOKEN_LEEWAY_MS: u64 = 5_000;

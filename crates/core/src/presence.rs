@@ -192,6 +192,12 @@ impl Presence {
         true
     }
 
+    /// What a member shows.
+    #[must_use]
+    pub fn shown(&self, who: &Who) -> Option<&Json> {
+        self.place(who)?.data.as_ref()
+    }
+
     /// When the next place is over, or a write is to be tried again.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {

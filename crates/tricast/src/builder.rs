@@ -12,7 +12,7 @@ use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
-use crate::hub::{Capacity, Config, Feeds, Hub, Ruled};
+use crate::hub::{Capacity, Config, Feeds, Hub, Parts, Ruled};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
@@ -215,14 +215,18 @@ impl Builder {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
-        let feeds = Feeds::new(self.capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
+        // The log of what is taken back is none of the application's channels.
+        let capacity = Capacity { channels: self.capacity.channels + 1, ..self.capacity };
+        let feeds = Feeds::new(capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
         let feeds = Arc::new(feeds);
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
-        let hub = Arc::new(Hub::new(self.config, rules, self.auth, hooks, feeds, backplane, clock, entropy));
+        let (config, auth) = (self.config, self.auth);
+        let hub = Arc::new(Hub::new(Parts { config, rules, auth, hooks, feeds, backplane, clock, entropy }));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
+        tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.revocations).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
         Ok(Tricast::new(hub))
     }

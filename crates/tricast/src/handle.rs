@@ -21,6 +21,7 @@ use crate::builder::Builder;
 use crate::hub::{Hub, PublishError};
 use crate::members::{self, PresenceError};
 use crate::reader::{ReadError, Reader};
+use crate::revocation::RevokeError;
 use crate::transport::sse::{SseRequest, SseResponse};
 
 /// Channels to which one [`Tricast::publish_many`] publishes at once.
@@ -156,6 +157,36 @@ impl Tricast {
     /// ```
     pub fn sse(&self, request: SseRequest) -> SseResponse {
         SseResponse::new(Arc::clone(&self.hub), request)
+    }
+
+    /// Takes back all that a user has: ends the user's connections, on every node, with `bye unauthorized`. Resolves when
+    /// it is in the log that all nodes obey.
+    ///
+    /// Tokens that were issued before, by their `iat`, are refused from then on, for a day at most (of the newest 10,000
+    /// users who were revoked). What your application itself let the user in by (a session, a token without `iat`, an
+    /// identity without [`crate::auth::Authenticated::since_ms`]) it has to end itself, before this.
+    ///
+    /// # Errors
+    /// The id is none, or the backplane is unavailable: then revoke again.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have revoked or not; revoke again.
+    pub async fn revoke(&self, user: &str) -> Result<Appended, RevokeError> {
+        Ok(self.hub.revoke(&user.parse()?, None).await?)
+    }
+
+    /// Ends a user's subscription to a channel on all its connections, with `unsubscribed`. Resolves when it is in the log
+    /// that all nodes obey.
+    ///
+    /// It ends what is; that the user may not subscribe again is for the rules, or [`Builder::on_subscribe`], to say.
+    ///
+    /// # Errors
+    /// The id or the name is none, or the backplane is unavailable: then revoke again.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have revoked or not; revoke again.
+    pub async fn revoke_subscription(&self, user: &str, channel: &str) -> Result<Appended, RevokeError> {
+        Ok(self.hub.revoke(&user.parse()?, Some(&channel.parse()?)).await?)
     }
 
     /// Ends every connection with a `bye` that tells its client when to come back, and refuses new ones.

@@ -44,6 +44,7 @@
 pub mod auth;
 mod builder;
 mod commands;
+mod ending;
 mod expiry;
 mod handle;
 mod history;
@@ -53,6 +54,7 @@ mod members;
 mod memory;
 mod presence;
 mod reader;
+mod revocation;
 mod router;
 mod serve;
 mod session;
@@ -67,6 +69,7 @@ pub use hooks::{Calling, Connecting, Disconnected, HookError, OnPublish, Publish
 pub use hub::PublishError;
 pub use members::PresenceError;
 pub use reader::{Read, ReadError, ReadMessage, Reader};
+pub use revocation::RevokeError;
 pub use serve::{Serve, bind, serve, shutdown_signal};
 pub use transport::sse::{SseRequest, SseResponse};
 #[doc(hidden)]

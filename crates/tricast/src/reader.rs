@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde::de::DeserializeOwned;
-use tricast_core::access::Identity;
 use tricast_core::channel::ChannelName;
 use tricast_core::log::Limit;
 use tricast_core::message::{Message, Payload};
@@ -17,6 +16,7 @@ use tricast_core::position::{Epoch, Position};
 use tricast_core::protocol::event::Gap;
 use tricast_core::protocol::{Code, Event, Start, SubscribeTo};
 
+use crate::auth::Login;
 use crate::hub::{Content, Hub};
 use crate::session::{Delivery, Session};
 
@@ -89,7 +89,7 @@ pub enum ReadError {
 
 impl Reader {
     pub(crate) async fn open(hub: Arc<Hub>, name: ChannelName, start: Start) -> Result<Self, ReadError> {
-        let mut session = Session::new(hub, Identity::Server, None);
+        let mut session = Session::new(hub, Login::server(), None);
         let wanted = SubscribeTo { start: Some(start), ..SubscribeTo::new(name.clone()) };
         let outcome = session.subscribe(&[wanted], None, None).await.pop();
         let begun = match outcome.map(|outcome| outcome.result) {
@@ -153,6 +153,8 @@ fn items(delivery: Delivery) -> Vec<Read> {
     match delivery {
         Delivery::Gap { event, .. } => gap(event).into_iter().collect(),
         Delivery::Live { position, .. } => vec![Read::Live(position)],
+        // Nothing is taken back from the server itself.
+        Delivery::Ended { .. } => Vec::new(),
         Delivery::Messages { position, batch, .. } => match batch.content {
             Content::Messages(messages) => messages
                 .into_iter()

@@ -8,6 +8,7 @@
 //! In `Authorization: Bearer …`, in a cookie, in a WebSocket's `hello` and `auth`, or as a second subprotocol,
 //! `bearer.<token>`. Never in a URL, and never in a log: it is a [`Secret`].
 
+mod login;
 mod request;
 
 use http::request::Parts;
@@ -17,6 +18,7 @@ use tricast_core::protocol::{Code, Secret};
 
 use crate::hooks::Transport;
 
+pub(crate) use login::Login;
 pub use request::FromRequest;
 
 /// What a caller brought to prove who it is.

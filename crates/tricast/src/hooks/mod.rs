@@ -79,13 +79,18 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    /// How long the application may take for an answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// When a hook that begins now has to have answered.
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
     /// Begins what must not be cut short by the end of whoever waits for it.
-    fn begin<T: Send + 'static>(
+    pub(crate) fn begin<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,

@@ -22,8 +22,9 @@ use tricast_core::message::{Draft, DraftError};
 use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
-use crate::auth::AnyAuthenticator;
+use crate::auth::{AnyAuthenticator, Login};
 use crate::presence::Presence;
+use crate::revocation::Revocations;
 
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
@@ -56,6 +57,18 @@ impl Config {
     }
 }
 
+/// What a [`Hub`] is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) rules: Vec<Ruled>,
+    pub(crate) auth: Arc<dyn AnyAuthenticator>,
+    pub(crate) hooks: Hooks,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
 pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
@@ -63,6 +76,7 @@ pub(crate) struct Hub {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) hooks: Hooks,
     pub(crate) auth: Arc<dyn AnyAuthenticator>,
     rules: Vec<Ruled>,
@@ -105,19 +119,12 @@ const MIN_SPREAD: Duration = Duration::from_millis(100);
 const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
-    pub(crate) fn new(
-        config: Config,
-        rules: Vec<Ruled>,
-        auth: Arc<dyn AnyAuthenticator>,
-        hooks: Hooks,
-        feeds: Arc<Feeds>,
-        backplane: Arc<dyn Backplane>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
-        let (presence, drain) = (Arc::new(presence), watch::Sender::new(None));
-        Self { config, clock, entropy, feeds, backplane, presence, hooks, auth, rules, drain }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
+        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock), &*entropy);
+        let revocations = Revocations::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
+        let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
+        Self { config, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.
@@ -201,14 +208,21 @@ impl Hub {
     }
 
     /// The first event of a connection, told to this client.
-    pub(crate) fn welcome(&self, client: &ClientId, heartbeat: Duration, reference: Option<Ref>) -> Event {
+    pub(crate) fn welcome(
+        &self,
+        client: &ClientId,
+        login: &Login,
+        heartbeat: Duration,
+        reference: Option<Ref>,
+    ) -> Event {
+        let now = self.clock.wall_ms();
         let limits = Limits {
             message: self.config.message_bytes as u64,
             channels: self.config.channels_per_connection as u64,
             batch: COMMANDS_PER_BATCH as u64,
         };
-        let welcome = Welcome::new(client.clone(), heartbeat, self.clock.wall_ms(), limits);
-        Event::Welcome(Welcome { reference, ..welcome })
+        let (user, expires_in) = (login.who.user().map(Box::from), login.expires_in(now));
+        Event::Welcome(Welcome { user, expires_in, reference, ..Welcome::new(client.clone(), heartbeat, now, limits) })
     }
 
     /// The id of a client that chose none.

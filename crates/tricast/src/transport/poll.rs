@@ -4,12 +4,12 @@
 //! that is lost is asked for again and nothing is missed (protocol, section 6).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, sleep_until};
-use tricast_core::access::Identity;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::position::cursor_text;
@@ -18,6 +18,8 @@ use tricast_core::protocol::{Event, SubscribeQuery};
 use super::preflight;
 use super::query::{self, Reading};
 use super::refusal::{Refusal, json_response, told_in_band};
+use crate::auth::Login;
+use crate::ending::Ending;
 use crate::hooks::{Opened, Transport};
 use crate::hub::{Content, Hub};
 use crate::session::{Delivery, Session, Taken};
@@ -28,25 +30,25 @@ pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Respo
         return preflight(query::METHODS);
     }
     let accepted = Instant::now();
-    let who = Identity::default();
-    let query = match query::read(&hub, &who, Reading::Poll, request).await {
-        Ok(query) => query,
+    let (login, query) = match query::read(&hub, Reading::Poll, request).await {
+        Ok(read) => read,
         Err(refusal) => return refusal.response(),
     };
-    match answer(hub, who, query, accepted).await {
+    match answer(hub, login, query, accepted).await {
         Ok(answer) => json_response(StatusCode::OK, answer.into()),
         Err(refusal) => refusal.response(),
     }
 }
 
-async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: Instant) -> Result<Vec<u8>, Refusal> {
-    let mut drain = hub.connect();
+async fn answer(hub: Arc<Hub>, login: Login, query: SubscribeQuery, accepted: Instant) -> Result<Vec<u8>, Refusal> {
+    let mut ending = Ending::new(&hub);
+    ending.follow(&login, &hub);
     Refusal::of_draining(&hub)?;
-    let admitted = query::ask(&hub, &who, Transport::Poll, &query).await?;
+    let admitted = query::ask(&hub, &login.who, Transport::Poll, &query).await?;
     // Gone between any two requests: a poller's place outlasts a wait that it does not come back from at once.
     let grace = hub.config.presence_grace;
     let linger = (2 * query.wait).max(grace) + grace;
-    let session = Session::new(Arc::clone(&hub), who, Some(Encoding::Json)).polling();
+    let session = Session::new(Arc::clone(&hub), login.clone(), Some(Encoding::Json)).polling();
     let mut session = session.of_client(query.client.clone(), linger);
     let mut events = Events::default();
     for opened in admitted.permits.subscribe(&mut session, &query.channels, query.cursor.as_ref(), None).await {
@@ -54,23 +56,26 @@ async fn answer(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, accepted: I
     }
     let deadline = accepted + query.wait;
     loop {
-        events.take(session.take(Limit::default()).await);
+        let mut taken = session.take(Limit::default()).await;
+        let over = taken.over.take();
+        events.take(taken);
+        if let Some(bye) = over {
+            events.put(&Event::Bye(bye));
+        }
         if !events.is_empty() {
             break;
         }
         tokio::select! {
             () = session.rung() => {}
             () = sleep_until(deadline) => break,
-            _ = drain.changed() => {
-                if let Some(bye) = hub.farewell() {
-                    events.put(&Event::Bye(bye));
-                }
+            bye = ending.due(&hub) => {
+                events.put(&Event::Bye(bye));
                 break;
             }
         }
     }
     let cursor = cursor_text(query.channels.iter().map(|to| session.position(&to.name)));
-    Ok(events.into_answer(&cursor))
+    Ok(events.into_answer(&cursor, login.expires_in(hub.clock.wall_ms())))
 }
 
 /// The events of one answer, as the inside of a JSON array.
@@ -106,6 +111,7 @@ impl Events {
         for delivery in taken.deliveries {
             match delivery {
                 Delivery::Gap { event, .. } | Delivery::Live { event, .. } => self.put(&event),
+                Delivery::Ended { channel, code } => self.put(&Delivery::ended(channel, code)),
                 Delivery::Messages { batch, .. } => match batch.content {
                     Content::Encoded(bytes) => {
                         self.separate();
@@ -124,12 +130,16 @@ impl Events {
         }
     }
 
-    fn into_answer(self, cursor: &str) -> Vec<u8> {
+    fn into_answer(self, cursor: &str, expires_in: Option<Duration>) -> Vec<u8> {
         let mut answer = Vec::with_capacity(self.json.len() + cursor.len() + 32);
         answer.extend_from_slice(b"{\"cursor\":\"");
         // A cursor has no character that JSON would escape.
         answer.extend_from_slice(cursor.as_bytes());
-        answer.extend_from_slice(b"\",\"events\":[");
+        answer.push(b'"');
+        if let Some(time) = expires_in {
+            answer.extend_from_slice(format!(",\"expires_in\":{}", time.as_secs_f64()).as_bytes());
+        }
+        answer.extend_from_slice(b",\"events\":[");
         answer.extend_from_slice(&self.json);
         answer.extend_from_slice(b"]}");
         answer

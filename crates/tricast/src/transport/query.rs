@@ -13,6 +13,7 @@ use tricast_core::access::Identity;
 use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::refusal::Refusal;
+use crate::auth::Login;
 use crate::hooks::{Connected, Permits, Subscriber, Transport};
 use crate::hub::Hub;
 
@@ -36,34 +37,36 @@ pub(crate) enum Reading {
     Poll,
 }
 
-/// Reads the query of a request to `sse` or `poll`, and refuses what the rules refuse.
+/// Finds out who makes a request to `sse` or `poll`, reads its query, and refuses what the rules refuse.
 ///
 /// # Errors
 /// The refusal to answer with.
-pub(crate) async fn read(
-    hub: &Hub,
-    who: &Identity,
-    reading: Reading,
-    request: Request,
-) -> Result<SubscribeQuery, Refusal> {
+pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Result<(Login, SubscribeQuery), Refusal> {
     let (parts, body) = request.into_parts();
-    let last_event_id = last_event_id(&parts.headers);
+    if parts.method != Method::GET && parts.method != Method::POST {
+        return Err(Refusal::method(METHODS));
+    }
+    let (transport, last_event_id) = match reading {
+        Reading::Sse => (Transport::Sse, last_event_id(&parts.headers)),
+        Reading::Poll => (Transport::Poll, None),
+    };
+    // Before anything of a body is read: who may not come in costs nothing more.
+    let login = hub.log_in_request(&parts, transport).await;
+    let login = login.map_err(|refused| Refusal::of_refused(None, refused))?;
     let endpoint = match reading {
         Reading::Sse => Endpoint::Sse { last_event_id: last_event_id.as_deref() },
         Reading::Poll => Endpoint::Poll,
     };
-    let query = match parts.method {
-        Method::GET => SubscribeQuery::parse_get(parts.uri.query().unwrap_or_default(), endpoint)?,
-        Method::POST => {
-            check_json(&parts.headers)?;
-            let most = hub.config.channels_per_connection;
-            let text = text(body, most.saturating_mul(BODY_BYTES_PER_CHANNEL)).await?;
-            SubscribeQuery::parse_post(&text, endpoint, most)?
-        }
-        _ => return Err(Refusal::method(METHODS)),
+    let query = if parts.method == Method::GET {
+        SubscribeQuery::parse_get(parts.uri.query().unwrap_or_default(), endpoint)?
+    } else {
+        check_json(&parts.headers)?;
+        let most = hub.config.channels_per_connection;
+        let text = text(body, most.saturating_mul(BODY_BYTES_PER_CHANNEL)).await?;
+        SubscribeQuery::parse_post(&text, endpoint, most)?
     };
-    admit(hub, who, &query)?;
-    Ok(query)
+    admit(hub, &login.who, &query)?;
+    Ok((login, query))
 }
 
 /// Refuses a query whose channels the rules refuse, before anybody else is asked.

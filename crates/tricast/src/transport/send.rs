@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
-use tricast_core::access::Identity;
 use tricast_core::protocol::{Event, command};
 
 use super::origin::check_origin;
@@ -13,6 +12,7 @@ use super::preflight;
 use super::query::{check_json, text};
 use super::refusal::{Refusal, json_response};
 use crate::commands;
+use crate::hooks::Transport;
 use crate::hub::Hub;
 
 const METHODS: &str = "POST, OPTIONS";
@@ -34,10 +34,13 @@ async fn execute(hub: &Arc<Hub>, request: Request) -> Result<Response, Refusal> 
     }
     check_origin(request.headers(), request.uri())?;
     check_json(request.headers())?;
-    let body = text(request.into_body(), hub.config.send_body_bytes()).await?;
+    let (parts, body) = request.into_parts();
+    let login = hub.log_in_request(&parts, Transport::Send).await;
+    let login = login.map_err(|refused| Refusal::of_refused(None, refused))?;
+    let body = text(body, hub.config.send_body_bytes()).await?;
     let batch = command::parse(&body).map_err(|error| Refusal::of(error.into()))?;
     let single = batch.single;
-    let answers = commands::execute(batch, hub, &Identity::default()).await;
+    let answers = commands::execute(batch, hub, login).await;
     Ok(if single { single_answer(answers) } else { array_answer(&answers) })
 }
 

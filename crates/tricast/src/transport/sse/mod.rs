@@ -15,11 +15,12 @@ use http::{HeaderMap, Method};
 use tricast_core::access::{Action, Identity};
 use tricast_core::channel::Kind;
 use tricast_core::position::Cursor;
-use tricast_core::protocol::{ClientId, Code, Start, SubscribeQuery, SubscribeTo};
+use tricast_core::protocol::{ClientId, Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
 use super::query::{self, Admitted, Reading};
 use super::refusal::Refusal;
+use crate::auth::Login;
 use crate::hooks::Transport;
 use crate::hub::Hub;
 use stream::{EventStream, Mode};
@@ -30,32 +31,37 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
         return preflight(query::METHODS);
     }
     let posted = request.method() == Method::POST;
-    let who = Identity::default();
-    let query = match query::read(&hub, &who, Reading::Sse, request).await {
-        Ok(query) => query,
-        Err(refusal) => return refusal.response(),
+    let raw = request.uri().query().map(|query| SubscribeQuery::parse_get(query, Endpoint::Poll));
+    let (login, query) = match query::read(&hub, Reading::Sse, request).await {
+        Ok(read) => read,
+        Err(refusal) => {
+            // Nobody could say who this is: what is told has the form of what was asked for, and that is all.
+            return match raw {
+                Some(Ok(query)) if !posted && refusal.code().may_retry_as_is() => {
+                    let mode = mode(&hub, &Identity::Server, &query);
+                    EventStream::new(hub, Login::default(), mode, query, Admitted::default())
+                        .turned_away(refusal)
+                        .into_response()
+                }
+                _ => refusal.response(),
+            };
+        }
     };
-    let admitted = query::ask(&hub, &who, Transport::Sse, &query).await;
-    if posted {
-        return match admitted {
-            Ok(admitted) => post(hub, who, query, admitted).await,
-            Err(refusal) => refusal.response(),
-        };
-    }
-    let mode = mode(&hub, &who, &query);
+    let admitted = query::ask(&hub, &login.who, Transport::Sse, &query).await;
+    let mode = if posted { Mode::Envelope } else { mode(&hub, &login.who, &query) };
     match admitted {
-        Ok(admitted) => EventStream::new(hub, who, mode, query, admitted).into_response(),
+        Ok(admitted) if posted => post(EventStream::new(hub, login, mode, query, admitted)).await,
+        Ok(admitted) => EventStream::new(hub, login, mode, query, admitted).into_response(),
         // Any other status than 200 would end an `EventSource` for good.
-        Err(refusal) if refusal.code().may_retry_as_is() => {
-            EventStream::new(hub, who, mode, query, Admitted::default()).turned_away(refusal).into_response()
+        Err(refusal) if !posted && refusal.code().may_retry_as_is() => {
+            EventStream::new(hub, login, mode, query, Admitted::default()).turned_away(refusal).into_response()
         }
         Err(refusal) => refusal.response(),
     }
 }
 
 /// By POST a failure is told by its status, so the stream is opened before the response begins.
-async fn post(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, admitted: Admitted) -> Response {
-    let mut stream = EventStream::new(hub, who, Mode::Envelope, query, admitted);
+async fn post(mut stream: EventStream) -> Response {
     match stream.open().await {
         Ok(()) => stream.into_response(),
         Err(refusal) => refusal.response(),
@@ -137,13 +143,13 @@ impl SseResponse {
     /// The log is opened when the body is first read.
     #[must_use]
     pub fn respond(self) -> Response {
-        let who = Identity::Server;
-        let query = match self.query(&who) {
+        let login = Login::server();
+        let query = match self.query(&login.who) {
             Ok(query) => query,
             Err(refusal) => return refusal.response(),
         };
-        let mode = mode(&self.hub, &who, &query);
-        EventStream::new(self.hub, who, mode, query, Admitted::default()).into_response()
+        let mode = mode(&self.hub, &login.who, &query);
+        EventStream::new(self.hub, login, mode, query, Admitted::default()).into_response()
     }
 
     fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {

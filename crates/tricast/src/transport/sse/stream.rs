@@ -7,11 +7,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use tokio::sync::watch;
-use tricast_core::access::Identity;
 use tricast_core::channel::ChannelName;
 use tricast_core::log::Limit;
 use tricast_core::message::{Encoding, Message};
@@ -19,7 +17,9 @@ use tricast_core::position::{Position, cursor_text};
 use tricast_core::protocol::event::Bye;
 use tricast_core::protocol::{Event, SubscribeQuery};
 
-use crate::hub::{Content, Draining, Hub};
+use crate::auth::Login;
+use crate::ending::Ending;
+use crate::hub::{Content, Hub};
 use crate::session::{Begun, Delivery, Session, Taken};
 use crate::transport::query::Admitted;
 use crate::transport::refusal::{Refusal, told_in_band};
@@ -50,9 +50,9 @@ pub(super) struct EventStream {
     query: SubscribeQuery,
     /// What has been written of each channel, in request order: the cursor that `id:` names.
     written: Vec<(ChannelName, Option<Position>)>,
-    // Before `drain`: whoever waits for connections to end waits for the application to be told as well.
+    // Before `ending`: whoever waits for connections to end waits for the application to be told as well.
     admitted: Admitted,
-    drain: watch::Receiver<Option<Draining>>,
+    ending: Ending,
     stage: Stage,
 }
 
@@ -68,17 +68,19 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, who: Identity, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
             // Each reader's ids are its own.
             Mode::EnvelopeWithIds => None,
         };
-        let session = Session::new(Arc::clone(&hub), who, encoding);
+        let mut ending = Ending::new(&hub);
+        ending.follow(&login, &hub);
+        let session = Session::new(Arc::clone(&hub), login, encoding);
         Self {
             session: session.of_client(query.client.clone(), hub.config.presence_grace),
-            drain: hub.connect(),
+            ending,
             hub,
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
@@ -165,22 +167,44 @@ impl EventStream {
         tokio::pin!(heartbeat);
         loop {
             // First, so that a reader who is always behind is told as well.
-            if let Some(bye) = self.hub.farewell() {
-                self.stage = Stage::Ended;
-                let after = bye.after.unwrap_or_default();
-                return self.farewell(bye, after);
+            if let Some(bye) = self.ending.due(&self.hub).now_or_never() {
+                return self.end(bye);
             }
             // Whatever is left is taken by the next call.
-            let taken = self.session.take(Limit::default()).await;
-            if let Some(chunk) = self.chunk(taken) {
+            let mut taken = self.session.take(Limit::default()).await;
+            if let Some(bye) = taken.over.take() {
+                return self.end(bye);
+            }
+            let ended = self.ended(&taken);
+            let mut chunk = self.chunk(taken);
+            if let Some(bye) = ended {
+                chunk = Some([chunk.unwrap_or_default(), self.end(bye)].concat().into());
+            }
+            if let Some(chunk) = chunk {
                 return chunk;
             }
             tokio::select! {
                 () = self.session.rung() => {}
                 () = &mut heartbeat => return Bytes::from_static(b":\n\n"),
-                _ = self.drain.changed() => {}
+                bye = self.ending.due(&self.hub) => return self.end(bye),
             }
         }
+    }
+
+    /// The last words, where the reader's last subscription was ended.
+    fn ended(&self, taken: &Taken) -> Option<Bye> {
+        let code = taken.deliveries.iter().find_map(|delivery| match delivery {
+            Delivery::Ended { code, .. } => Some(*code),
+            _ => None,
+        });
+        let code = code.filter(|_| self.session.channels().next().is_none())?;
+        Some(Bye { reconnect: false, ..Bye::new(code, "the last subscription was ended") })
+    }
+
+    fn end(&mut self, bye: Bye) -> Bytes {
+        self.stage = Stage::Ended;
+        let after = bye.after.unwrap_or_else(|| self.jittered(RETRY, RETRY_SPREAD));
+        self.farewell(bye, after)
     }
 
     /// `retry:`, where the reader stands, and how each channel began.
@@ -198,7 +222,7 @@ impl EventStream {
         }
         if self.mode != Mode::Raw {
             let client = self.query.client.clone().unwrap_or_else(|| self.hub.new_client());
-            put_data(&mut out, &self.hub.welcome(&client, self.hub.config.heartbeat_sse, None));
+            put_data(&mut out, &self.hub.welcome(&client, self.session.login(), self.hub.config.heartbeat_sse, None));
             refused.iter().for_each(|event| put_data(&mut out, event));
         }
         let mut gaps_left = gaps;
@@ -228,6 +252,13 @@ impl EventStream {
                 Delivery::Gap { channel, position, event } | Delivery::Live { channel, position, event } => {
                     self.wrote(&channel, position);
                     self.put_system(&mut out, &event, true);
+                }
+                Delivery::Ended { channel, code } => {
+                    self.written.iter_mut().filter(|(name, _)| *name == channel).for_each(|(_, at)| *at = None);
+                    // The only one of a raw stream: the `bye` that follows says it.
+                    if self.mode != Mode::Raw {
+                        put_data(&mut out, &Delivery::ended(channel, code));
+                    }
                 }
                 Delivery::Messages { channel, from, batch, .. } => match batch.content {
                     Content::Encoded(bytes) => out.extend_from_slice(&bytes),

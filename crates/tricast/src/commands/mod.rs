@@ -9,12 +9,13 @@
 //! [`Work::asked`] resolves when the hook has answered. In between a connection goes on delivering, and reads no further
 //! command.
 
+mod login;
+
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::vec;
 
-use tricast_core::access::Identity;
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::ChannelName;
 use tricast_core::json::Json;
@@ -23,16 +24,20 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribed};
 use tricast_core::protocol::{Batch, ClientId, Code, Command, CommandError, Event, Publish, Ref, SubscribeTo};
 
+use crate::auth::Login;
+use crate::ending::Ending;
 use crate::history::{self, Asked};
 use crate::hooks::{Answer, BegunPublish, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
 use crate::session::Session;
+pub(crate) use login::not_found_out;
+use login::{leave, welcome};
 
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
     /// A WebSocket, with its reader.
-    Socket { session: &'a mut Session, client: &'a ClientId },
+    Socket { session: &'a mut Session, client: &'a ClientId, ending: &'a mut Ending },
     /// A request to `send`.
     Send,
 }
@@ -40,7 +45,7 @@ pub(crate) enum Bringer<'a> {
 /// For whom commands are executed.
 pub(crate) struct Caller<'a> {
     pub(crate) hub: &'a Arc<Hub>,
-    pub(crate) who: &'a Identity,
+    pub(crate) login: Login,
     pub(crate) bringer: Bringer<'a>,
 }
 
@@ -84,14 +89,14 @@ impl Reading {
 
     async fn answer(self, caller: &Caller<'_>) -> Event {
         let (channel, data, reference) = match self {
-            Self::History(asked) => return history::answer(caller.hub, caller.who, asked).await,
+            Self::History(asked) => return history::answer(caller.hub, &caller.login.who, asked).await,
             Self::Members { channel, data, reference } => (channel, data, reference),
         };
         let session = match &caller.bringer {
             Bringer::Socket { session, .. } => Some(&**session),
             Bringer::Send => None,
         };
-        match members::answer(caller.hub, caller.who, session, &channel, data).await {
+        match members::answer(caller.hub, &caller.login.who, session, &channel, data).await {
             Ok(members) => Event::Presence(Presence { reference, channel, members }),
             Err(problem) => {
                 let refused = Refused::of(problem.code(), problem.to_string());
@@ -103,10 +108,31 @@ impl Reading {
 
 /// Of what the application is being asked.
 enum Asking {
-    Publish { channel: ChannelName, reference: Option<Ref>, answer: Answer<Result<Appended, PublishError>> },
-    Call { reference: Option<Ref>, answer: Answer<Result<Json, Refused>> },
-    Read { reading: Reading, answer: Answer<Permits> },
-    Subscribe { wanted: Wanted, answer: Answer<Permits> },
+    Publish {
+        channel: ChannelName,
+        reference: Option<Ref>,
+        answer: Answer<Result<Appended, PublishError>>,
+    },
+    Call {
+        reference: Option<Ref>,
+        answer: Answer<Result<Json, Refused>>,
+    },
+    Read {
+        reading: Reading,
+        answer: Answer<Permits>,
+    },
+    Subscribe {
+        wanted: Wanted,
+        answer: Answer<Permits>,
+    },
+    LogIn {
+        reference: Option<Ref>,
+        answer: Answer<Result<Option<Login>, Refused>>,
+    },
+    /// Whether what is read may be read on.
+    Stay {
+        answer: Answer<Permits>,
+    },
 }
 
 /// Channels that somebody wants to read.
@@ -120,8 +146,8 @@ struct Wanted {
 ///
 /// # Cancel safety
 /// A dropped call may have executed some commands whose answers are lost.
-pub(crate) async fn execute(batch: Batch, hub: &Arc<Hub>, who: &Identity) -> Vec<Event> {
-    let mut caller = Caller { hub, who, bringer: Bringer::Send };
+pub(crate) async fn execute(batch: Batch, hub: &Arc<Hub>, login: Login) -> Vec<Event> {
+    let mut caller = Caller { hub, login, bringer: Bringer::Send };
     let mut work = Work::new(batch);
     let mut answers = work.advance(&mut caller).await;
     while work.is_asking() {
@@ -170,7 +196,10 @@ impl Work {
             None => pending().await,
             Some(Asking::Publish { answer, .. }) => answer.wait().await,
             Some(Asking::Call { answer, .. }) => answer.wait().await,
-            Some(Asking::Read { answer, .. } | Asking::Subscribe { answer, .. }) => answer.wait().await,
+            Some(Asking::LogIn { answer, .. }) => answer.wait().await,
+            Some(Asking::Read { answer, .. } | Asking::Subscribe { answer, .. } | Asking::Stay { answer }) => {
+                answer.wait().await;
+            }
         }
     }
 
@@ -196,6 +225,21 @@ impl Work {
                     open(session, &wanted, &permits, answers).await;
                 }
             }
+            Asking::LogIn { reference, answer } => {
+                match answer.get().await.map_err(Refused::from).flatten() {
+                    Ok(Some(login)) => self.log_in(login, reference, caller, answers).await,
+                    Ok(None) if caller.hub.auth.is_required() => {
+                        answers.push(error(reference, None, not_found_out().into()));
+                    }
+                    // Nothing was found, and nothing has to be.
+                    Ok(None) => answers.extend(welcome(caller, reference)),
+                    Err(refused) => answers.push(error(reference, None, refused.into())),
+                }
+            }
+            Asking::Stay { answer } => {
+                let permits = answer.get().await.unwrap_or_else(Permits::from);
+                leave(caller, answers, |channel| permits.refusal(channel).map(Refused::code));
+            }
         }
     }
 
@@ -216,12 +260,16 @@ impl Work {
                 }
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
-            Command::Hello { reference, .. } | Command::Auth { reference, .. } => match &caller.bringer {
-                Bringer::Socket { client, .. } => {
-                    answers.push(caller.hub.welcome(client, caller.hub.config.heartbeat_ws, reference));
-                }
+            Command::Hello { token: None, reference, .. } => match &caller.bringer {
+                Bringer::Socket { .. } => answers.extend(welcome(caller, reference)),
                 Bringer::Send => answers.push(not_served(name, " on send", reference)),
             },
+            Command::Hello { token: Some(token), reference, .. } | Command::Auth { token, reference } => {
+                match &caller.bringer {
+                    Bringer::Socket { .. } => self.find_out(token, reference, caller.hub),
+                    Bringer::Send => answers.push(not_served(name, " on send", reference)),
+                }
+            }
             Command::History { channel, from, limit, reference } => {
                 let asked = Asked { channel, from, limit, reference };
                 answers.extend(self.read(Reading::History(asked), caller).await);
@@ -239,9 +287,9 @@ impl Work {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
             return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
         }
-        let result = match caller.hub.begin_publish(caller.who, &channel, publish.into_draft()) {
+        let result = match caller.hub.begin_publish(&caller.login.who, &channel, publish.into_draft()) {
             Ok(BegunPublish::Append(topic, draft)) => {
-                let appended = caller.hub.backplane.append(&topic, draft, &caller.who.scope()).await;
+                let appended = caller.hub.backplane.append(&topic, draft, &caller.login.who.scope()).await;
                 appended.map_err(PublishError::from)
             }
             Ok(BegunPublish::Asked(answer)) => {
@@ -284,7 +332,7 @@ impl Work {
             Bringer::Socket { client, .. } => Some(client),
             Bringer::Send => None,
         };
-        match caller.hub.begin_call(caller.who, client, method, data) {
+        match caller.hub.begin_call(&caller.login.who, client, method, data) {
             Ok(answer) => {
                 self.asking = Some(Asking::Call { reference, answer });
                 None
@@ -296,12 +344,12 @@ impl Work {
     /// The answer, unless the application is asked first: whoever may subscribe to a channel may read what it retains.
     async fn read(&mut self, reading: Reading, caller: &Caller<'_>) -> Option<Event> {
         let (client, subscribed, transport) = match &caller.bringer {
-            Bringer::Socket { session, client } => {
+            Bringer::Socket { session, client, .. } => {
                 (Some(*client), session.position(reading.channel()).is_some(), Transport::Ws)
             }
             Bringer::Send => (None, false, Transport::Send),
         };
-        let subscriber = Subscriber { caller: caller.who, client, transport };
+        let subscriber = Subscriber { caller: &caller.login.who, client, transport };
         let judged = reading.judged();
         // Who reads the channel was asked about already, but not whether they may see who is there.
         let settled = subscribed && !caller.hub.asks_of_presence(&judged);
@@ -325,7 +373,7 @@ impl Work {
         caller: &mut Caller<'_>,
         answers: &mut Vec<Event>,
     ) {
-        let Bringer::Socket { session, client } = &mut caller.bringer else {
+        let Bringer::Socket { session, client, .. } = &mut caller.bringer else {
             answers.push(not_served("subscribe", " on send", reference));
             return;
         };
@@ -335,7 +383,7 @@ impl Work {
             answers.push(error(reference, None, Refused::of(Code::TooManyChannels, message).into()));
             return;
         }
-        let subscriber = Subscriber { caller: caller.who, client: Some(client), transport: Transport::Ws };
+        let subscriber = Subscriber { caller: &caller.login.who, client: Some(client), transport: Transport::Ws };
         // What is subscribed already is only told of.
         let new = channels.iter().map(|to| &to.name).filter(|name| session.position(name).is_none());
         let answer = caller.hub.begin_permits(subscriber, new);

@@ -1,0 +1,52 @@
+//! Why a connection is to end though its peer does nothing: the node drains, or the caller's token is over.
+
+use std::future::pending;
+use std::pin::Pin;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tricast_core::protocol::Code;
+use tricast_core::protocol::event::Bye;
+
+use crate::auth::Login;
+use crate::hub::{Draining, GOING_AWAY, Hub};
+
+/// What ends a connection from this side. It counts as one while this is held.
+pub(crate) struct Ending {
+    drain: watch::Receiver<Option<Draining>>,
+    /// Boxed, for most connections have none.
+    expiry: Option<Pin<Box<Sleep>>>,
+}
+
+impl Ending {
+    pub(crate) fn new(hub: &Hub) -> Self {
+        Self { drain: hub.connect(), expiry: None }
+    }
+
+    /// Ends the connection when this login does.
+    pub(crate) fn follow(&mut self, login: &Login, hub: &Hub) {
+        // A token that outlives the runtime's clock never ends a connection.
+        let at = login.ends_in(hub.clock.wall_ms()).and_then(|left| Instant::now().checked_add(left));
+        self.expiry = at.map(|at| Box::pin(sleep_until(at)));
+    }
+
+    /// Resolves to the last words when the connection is to end.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses nothing.
+    pub(crate) async fn due(&mut self, hub: &Hub) -> Bye {
+        tokio::select! {
+            biased;
+            _ = self.drain.wait_for(Option::is_some) => {}
+            () = over(&mut self.expiry) => return Bye::new(Code::TokenExpired, "the token has expired"),
+        }
+        hub.farewell().unwrap_or_else(|| Bye::new(Code::Draining, GOING_AWAY))
+    }
+}
+
+async fn over(expiry: &mut Option<Pin<Box<Sleep>>>) {
+    match expiry {
+        Some(expiry) => expiry.await,
+        None => pending().await,
+    }
+}
