@@ -31,6 +31,7 @@ mod order;
 mod presence;
 mod presence_rights;
 mod proxies;
+mod public;
 mod publish;
 mod raw_sse;
 mod refused;

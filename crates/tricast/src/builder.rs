@@ -208,6 +208,10 @@ impl Builder {
     /// Outside a Tokio runtime.
     pub async fn build(self) -> Result<Tricast, BuildError> {
         let rules = self.rules.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+        let public = rules.iter().find(|ruled| ruled.rule.is_public());
+        if let Some(ruled) = public.filter(|_| self.auth.is_required()) {
+            return Err(BuildError::NotPublic(ruled.pattern.as_str().to_owned()));
+        }
         check_config(&self.config, self.capacity, self.hook_timeout)?;
         let hooks = self.hooks.build(self.hook_timeout)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
@@ -308,6 +312,9 @@ pub enum BuildError {
         #[source]
         problem: RuleError,
     },
+    /// A rule is public, and every caller has to say who it is.
+    #[error("the rule for {0:?} is public, but every caller has to be authenticated")]
+    NotPublic(String),
     /// The method of a call is empty or longer than 128 bytes, or is served twice.
     #[error("the method {0:?} must have 1 to 128 bytes and one hook")]
     Method(String),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::any;
 
 use crate::handle::Tricast;
@@ -33,6 +33,7 @@ impl Tricast {
             .route("/send", any(send::send))
             .route("/client.js", any(assets::client))
             .layer(from_fn_with_state(Arc::clone(&hub), local_only))
+            .layer(map_response(poll::share))
             .with_state(hub)
     }
 }

@@ -148,6 +148,11 @@ impl Hub {
         Ok(Allowed { topic: Topic { name: name.clone(), rule: Arc::clone(rule) }, ask })
     }
 
+    /// Whether what is told of a channel may be given to anybody.
+    pub(crate) fn is_public(&self, name: &ChannelName) -> bool {
+        self.rule_of(name).is_ok_and(|ruled| ruled.rule.is_public())
+    }
+
     /// Whether a rule says of its own who may see who is there, and this is a channel of members.
     pub(crate) fn asks_of_presence(&self, name: &ChannelName) -> bool {
         let rule = name.presence_of().and_then(|channel| self.rule_of(&channel).ok().map(|ruled| &ruled.rule));

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{Method, StatusCode};
+use http::header::{ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, VARY};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, sleep_until};
+use tricast_core::access::Identity;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::position::cursor_text;
@@ -30,17 +32,48 @@ pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Respo
         return preflight(query::METHODS);
     }
     let accepted = Instant::now();
+    let is_get = request.method() == Method::GET;
     let (login, query) = match query::read(&hub, Reading::Poll, request).await {
         Ok(read) => read,
         Err(refusal) => return refusal.response(),
     };
+    // By GET, and to nobody in particular: only that is the same for every caller.
+    let may_be_shared = is_get && login.who == Identity::Anonymous && query.client.is_none();
+    let may_be_shared = may_be_shared && query.channels.iter().all(|to| hub.is_public(&to.name));
     match answer(hub, login, query, accepted).await {
-        Ok(answer) => json_response(StatusCode::OK, answer.into()),
+        Ok((answer, same_for_all)) => {
+            let mut response = json_response(StatusCode::OK, answer.into());
+            if may_be_shared && same_for_all {
+                response.extensions_mut().insert(Shared);
+            }
+            response
+        }
         Err(refusal) => refusal.response(),
     }
 }
 
-async fn answer(hub: Arc<Hub>, login: Login, query: SubscribeQuery, accepted: Instant) -> Result<Vec<u8>, Refusal> {
+/// Marks an answer that caches may keep and give to others (protocol, section 6).
+#[derive(Debug, Clone, Copy)]
+struct Shared;
+
+/// Lets caches keep what is marked so. Outside of whatever else sets headers: such an answer depends on nobody.
+pub(crate) async fn share(mut response: Response) -> Response {
+    if response.extensions_mut().remove::<Shared>().is_some() {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=10"));
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        headers.remove(VARY);
+    }
+    response
+}
+
+async fn answer(
+    hub: Arc<Hub>,
+    login: Login,
+    query: SubscribeQuery,
+    accepted: Instant,
+) -> Result<(Vec<u8>, bool), Refusal> {
     let mut ending = Ending::new(&hub);
     ending.follow(&login, &hub);
     Refusal::of_draining(&hub)?;
@@ -75,13 +108,17 @@ async fn answer(hub: Arc<Hub>, login: Login, query: SubscribeQuery, accepted: In
         }
     }
     let cursor = cursor_text(query.channels.iter().map(|to| session.position(&to.name)));
-    Ok(events.into_answer(&cursor, login.expires_in(hub.clock.wall_ms())))
+    let same_for_all = events.are_messages_after_a_cursor();
+    let answer = events.into_answer(&cursor, login.expires_in(hub.clock.wall_ms()));
+    Ok((answer, same_for_all))
 }
 
 /// The events of one answer, as the inside of a JSON array.
 #[derive(Default)]
 struct Events {
     json: Vec<u8>,
+    /// Something else than a message was put.
+    tells_more: bool,
 }
 
 impl Events {
@@ -89,7 +126,13 @@ impl Events {
         self.json.is_empty()
     }
 
+    /// Whether it is what anybody is told who asks with the same cursor.
+    fn are_messages_after_a_cursor(&self) -> bool {
+        !self.tells_more && !self.is_empty()
+    }
+
     fn put(&mut self, event: &Event) {
+        self.tells_more = true;
         self.separate();
         event.put_json(&mut self.json);
     }
