@@ -6,6 +6,7 @@
 mod codes;
 mod guarantees;
 mod knows;
+mod licences;
 mod manifests;
 mod pages;
 mod repository;
