@@ -101,8 +101,8 @@ pub const STATE_KEEP: u64 = 10_000;
 /// `too_large`.
 pub const STATE_KEEP_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Deletions that a state remembers; the oldest are forgotten first, and readers who stand before them and bear no base
-/// are told of a gap.
+/// Deletions that a state remembers, the oldest forgotten first, for as long as it holds a key and a day longer. Readers
+/// who stand before those forgotten and bear no base are told of a gap.
 pub const STATE_DELETIONS: usize = 1_000;
 
 /// Members of one `presence` answer; of a channel with more it is refused (`too_large`), for they can be read page by

@@ -14,7 +14,11 @@
 //! a gap, whatever history expired. A stream's newest message stays even where it alone exceeds the bytes. A state
 //! forgets no key: a new one that would exceed its bounds is refused, and so is a larger message for an old one.
 //! It remembers its newest 1,000 deletions, and of those forgotten the highest number ([`Head::floor`]).
+//!
+//! # Idleness
+//! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
 
+mod remnant;
 mod state;
 mod stream;
 
@@ -26,6 +30,7 @@ use crate::dedup::Dedup;
 use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
+pub use remnant::Remnant;
 use state::State;
 use stream::Stream;
 

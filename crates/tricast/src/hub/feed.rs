@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tricast_core::channel::{ChannelName, Topic};
+use tricast_core::channel::Topic;
 use tricast_core::log::{Extent, Head, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
@@ -34,16 +34,16 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Bytes of all logs, with what each channel costs by being alive.
+    /// Bytes of all logs, with what each channel costs by being kept.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn add(&self, bytes: u64) {
+    pub(super) fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn subtract(&self, bytes: u64) {
+    pub(super) fn subtract(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -51,16 +51,12 @@ impl Account {
 impl Drop for Feed {
     fn drop(&mut self) {
         let memory = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).memory();
-        self.account.subtract(overhead(&self.topic) + memory);
+        self.account.subtract(OVERHEAD + memory);
     }
 }
 
-/// Bytes that a channel costs by being alive, before anything is in it: itself, its name, its place among the others.
-fn overhead(topic: &Topic) -> u64 {
-    const SHARED: usize = 2 * size_of::<usize>();
-    const PLACE: usize = (size_of::<(ChannelName, Arc<Feed>)>() + 1) * 8 / 7;
-    (size_of::<Feed>() + SHARED + PLACE + topic.name.as_str().len() + SHARED) as u64
-}
+/// Bytes that a channel costs by being alive, before anything is in it.
+const OVERHEAD: u64 = (size_of::<Feed>() + 2 * size_of::<usize>()) as u64;
 
 #[derive(Debug)]
 struct Encoded {
@@ -107,7 +103,7 @@ impl Feed {
     pub(crate) fn new(topic: Topic, log: Log, account: Arc<Account>) -> Self {
         let newest = AtomicU64::new(log.head().head.get());
         let readers = Readers::default();
-        account.add(overhead(&topic) + log.memory());
+        account.add(OVERHEAD + log.memory());
         Self { topic, readers, newest, log: Mutex::new(log), encoded: Mutex::default(), account }
     }
 

@@ -5,6 +5,7 @@
 
 mod feed;
 mod feeds;
+mod place;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ use crate::revocation::Revocations;
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
-pub(crate) use feeds::{Capacity, Feeds};
+pub(crate) use feeds::{Capacity, Feeds, Known};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
