@@ -50,6 +50,15 @@ pub fn decide(kind: Kind, asked: Option<Position>, head: &Head) -> Decision {
     }
 }
 
+/// Whether the log may have given this position to somebody: it is of this epoch, and not beyond the head.
+#[must_use]
+pub fn is_given(kind: Kind, position: Position, head: &Head) -> bool {
+    let Position { epoch, seq, base } = position;
+    // Only a snapshot has a base.
+    let base_is_given = base.is_none_or(|base| kind == Kind::State && base <= head.head);
+    epoch == head.epoch && seq <= head.head && base_is_given
+}
+
 /// What becomes of a reader whose cursor said this of the channel.
 ///
 /// `None` where the channel is left to its [`Start`].
