@@ -64,8 +64,8 @@ pub(crate) struct Begun {
 /// The next thing to write.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// Messages of a channel, which take a reader from one position to the other.
-    Messages { channel: ChannelName, from: Position, position: Position, batch: Batch },
+    /// Messages of a channel, for a reader who stood at this position.
+    Messages { channel: ChannelName, from: Position, batch: Batch },
     /// The reader's position was replaced.
     Gap { channel: ChannelName, position: Position, event: Event },
     /// The subscription is over, for the reader lost the right to it.
@@ -421,7 +421,7 @@ impl Subscription {
     fn messages(&mut self, batch: Batch) -> Delivery {
         let from = self.position;
         self.position = from.advanced(batch.to);
-        Delivery::Messages { channel: self.channel().clone(), from, position: self.position, batch }
+        Delivery::Messages { channel: self.channel().clone(), from, batch }
     }
 
     fn live(&mut self) -> Option<Delivery> {
