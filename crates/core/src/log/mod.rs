@@ -283,12 +283,15 @@ impl Log {
         Page { messages, more }
     }
 
-    /// Forgets what is older than the retention allows. A state's keys do not leave this way: see [`Log::expire`].
-    pub fn forget(&mut self, now_ms: u64) {
-        if let Kept::Stream(stream) = &mut self.kept {
-            self.bytes -= stream.retain(self.retention, self.bytes, now_ms);
-        }
-        self.dedup.expire(now_ms);
+    /// Forgets what is older than the retention allows, and returns by how many bytes [`Log::memory`] shrank. A state's
+    /// keys do not leave this way: see [`Log::expire`].
+    pub fn forget(&mut self, now_ms: u64) -> u64 {
+        let messages = match &mut self.kept {
+            Kept::Stream(stream) => stream.retain(self.retention, self.bytes, now_ms),
+            Kept::State(_) => 0,
+        };
+        self.bytes -= messages;
+        messages + self.dedup.expire(now_ms) as u64
     }
 
     /// Appends a deletion for each of a state's keys whose time is over; true if there were any.

@@ -152,11 +152,10 @@ impl Feed {
         match encoding {
             Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
             None => {
-                let read = self.with_log(|log| {
-                    let (extent, _) = goes_on(log, after, limit, now_ms)?;
-                    Some((extent, log.read(after, limit)))
-                });
-                let Some((extent, messages)) = read else { return Found::Gap };
+                let log = self.forget(now_ms);
+                let Some((extent, _)) = goes_on(&log, after, limit) else { return Found::Gap };
+                let messages = log.read(after, limit);
+                drop(log);
                 let size = messages.iter().map(|message| message.size()).sum();
                 found(extent, size, || Content::Messages(messages))
             }
@@ -172,20 +171,28 @@ impl Feed {
             let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
             known.map(|known| known.bytes.clone())
         };
-        let read = self.with_log(|log| {
-            let (extent, head) = goes_on(log, after, limit, now_ms)?;
-            Some((extent, head, known(extent).ok_or_else(|| log.read(after, limit))))
-        });
-        let (extent, head, messages) = match read {
-            None => return Found::Gap,
-            Some((extent, _, Ok(bytes))) => return found(extent, bytes.len(), || Content::Encoded(bytes)),
-            Some((extent, head, Err(messages))) => (extent, head, messages),
-        };
+        let log = self.forget(now_ms);
+        let Some((extent, head)) = goes_on(&log, after, limit) else { return Found::Gap };
+        if let Some(bytes) = known(extent) {
+            return found(extent, bytes.len(), || Content::Encoded(bytes));
+        }
+        let messages = log.read(after, limit);
+        drop(log);
         let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
         // Nobody else is there to share them with.
         let alone = self.readers.len() <= 1;
         *slot = (!alone).then(|| Encoded { after, extent, bytes: bytes.clone() });
         found(extent, bytes.len(), || Content::Encoded(bytes))
+    }
+
+    /// The log without what is over, for somebody who only reads it.
+    fn forget(&self, now_ms: u64) -> MutexGuard<'_, Log> {
+        let mut log = self.lock();
+        let freed = log.forget(now_ms);
+        if freed > 0 {
+            self.account.subtract(freed);
+        }
+        log
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -195,8 +202,7 @@ impl Feed {
 }
 
 /// How far a reader may go; `None` where its position cannot be continued.
-fn goes_on(log: &mut Log, after: Position, limit: Limit, now_ms: u64) -> Option<(Extent, Head)> {
-    log.forget(now_ms);
+fn goes_on(log: &Log, after: Position, limit: Limit) -> Option<(Extent, Head)> {
     let head = log.head();
     let goes_on = decide(log.kind(), Some(after), &head) == Decision::Continue;
     goes_on.then(|| (log.extent(after, limit), head))
@@ -286,6 +292,18 @@ mod tests {
         let after = Position::new(Epoch::from_bits(1), Seq::ZERO);
         assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Gap));
         assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Gap));
+    }
+
+    #[test]
+    fn what_a_read_finds_over_is_taken_off_the_account() {
+        for encoding in [None, Some(Encoding::Json)] {
+            let feed = feed(Rule::stream().ttl(std::time::Duration::from_millis(10)));
+            append(&feed, 3);
+            assert!(feed.account.bytes() > OVERHEAD);
+            let all = Position::new(Epoch::from_bits(1), Seq::new(3).unwrap());
+            assert!(matches!(feed.read(all, Limit::default(), 10, encoding), Found::Nothing { .. }));
+            assert_eq!(feed.account.bytes(), OVERHEAD);
+        }
     }
 
     #[test]
