@@ -199,8 +199,8 @@ impl Hub {
         name: &ChannelName,
         draft: Draft,
     ) -> Result<Appended, PublishError> {
-        match self.begin_publish(who, name, draft)? {
-            BegunPublish::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
+        match self.begin_publish(who, name, draft).await? {
+            BegunPublish::Appended(appended) => Ok(appended),
             BegunPublish::Asked(answer) => answer.get().await?,
         }
     }
