@@ -1,7 +1,8 @@
 //! Every bound of what is parsed or kept, by name, with what happens beyond it.
 //!
 //! Nothing in Tricast is unbounded by omission. Bounds that an application may want to change are the defaults of
-//! configuration elsewhere; what stands here is the protocol's, or protects a parser.
+//! configuration elsewhere; what stands here is the protocol's, or protects a parser. `docs/limits.md` tells each with the
+//! test at its edge.
 
 /// The highest sequence number, 2^53-1: the largest integer a JavaScript number holds exactly. An epoch that reaches
 /// it refuses further messages (`unavailable`).

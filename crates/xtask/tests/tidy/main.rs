@@ -6,6 +6,7 @@
 mod codes;
 mod guarantees;
 mod knows;
+mod limits;
 mod manifests;
 mod pages;
 mod repository;
