@@ -19,7 +19,7 @@ const PAGE: &str = "docs/limits.md";
 
 const SOURCE: &str = "crates/core/src/limits.rs";
 
-/// Of authentication, which is not served yet: nothing enforces them, so nothing can be tried at their edge.
+/// Of authentication, at whose edges nothing is tried yet.
 const NOT_YET: &[&str] = &["TOKEN_BYTES", "CAPABILITIES", "SYSTEM_KEY_BYTES"];
 
 /// The name of a constant and its value, where that is a product.
@@ -56,7 +56,7 @@ fn is_bound(bound: &str, way: &str) -> bool {
 
 fn ways_to_write(name: &str, value: u64) -> Vec<String> {
     let units: &[(u64, &str)] = match name.rsplit('_').next() {
-        Some("MS") => &[(60_000, " min"), (3_600_000, " h")],
+        Some("MS") => &[(1_000, " s"), (60_000, " min"), (3_600_000, " h")],
         Some("BYTES" | "CHANNEL") => &[(1, " bytes"), (1 << 10, " KiB"), (1 << 20, " MiB")],
         Some("SECONDS") => &[(1, " s")],
         _ => &[(1, "")],
