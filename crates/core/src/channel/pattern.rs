@@ -34,7 +34,7 @@ enum Part {
 
 /// What the parameters of a [`Pattern`] stood for in a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Params<'a>(Vec<(&'a str, &'a str)>);
+pub struct Params<'a>(pub(super) Vec<(&'a str, &'a str)>);
 
 impl<'a> Params<'a> {
     /// The value of a parameter, `None` if the pattern has none of this name.

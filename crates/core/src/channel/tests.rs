@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn params(pattern: &str, name: &str) -> Option<Vec<String>> {
