@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tricast::core::position::Seq;
-use tricast::core::protocol::Code;
-use tricast::{Draft, PublishError};
+use tricast::{Code, Draft, PublishError, Seq};
 
 use crate::client::http::Request;
 use crate::client::{Answer, Query, Transport, Ws, type_of};

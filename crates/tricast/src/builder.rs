@@ -17,7 +17,7 @@ use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
 
-/// Channels alive on a node unless configured.
+/// Channels that a node keeps unless configured.
 const CHANNELS: usize = 1_000_000;
 
 /// Bytes of all logs unless configured.
@@ -126,7 +126,7 @@ impl Builder {
         self
     }
 
-    /// Sets how many channels this node keeps. For one more, those that are idle longest and that nobody reads are
+    /// Sets how many channels this node keeps, those at rest included. For one more, those that are idle longest and that nobody reads are
     /// forgotten; where all are read it is refused as `unavailable`. Default: 1,000,000.
     pub fn channels(mut self, channels: usize) -> Self {
         self.capacity.channels = channels;

@@ -306,6 +306,28 @@ impl Channel {
     ///
     /// # Cancel safety
     /// As [`Tricast::publish`].
+    ///
+    /// # Examples
+    /// A key of a state that is set only if nobody else has set it:
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tricast::{AppendError, BackplaneError, Code, Draft, PublishError, Rule, Seq, Tricast};
+    /// let tricast = Tricast::builder().rule("seats", Rule::state()).build().await?;
+    /// let seats = tricast.channel("seats")?;
+    /// let take = |name| Draft::json(name).map(|draft| draft.key("12A").only_if(Seq::ZERO));
+    /// let taken = seats.publish(take("ada")?).await?;
+    /// match seats.publish(take("bob")?).await {
+    ///     Err(PublishError::Backplane(BackplaneError::Refused(AppendError::Conflict { present }))) => {
+    ///         assert_eq!(present, taken.position.seq);
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// let late = seats.publish(take("eve")?).await.map_err(|problem| problem.code());
+    /// assert_eq!(late, Err(Code::Conflict));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn publish(&self, draft: Draft) -> Result<Appended, PublishError> {
         self.publish_draft(draft).await
     }

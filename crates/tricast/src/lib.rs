@@ -78,9 +78,10 @@ pub use typed::{TypedRead, TypedReader};
 
 pub use tricast_core as core;
 pub use tricast_core::access::{Access, AccessRequest, Action, Capabilities, Identity, User, UserId};
-pub use tricast_core::channel::{ChannelName, Rule};
-pub use tricast_core::log::Appended;
-pub use tricast_core::message::{Draft, DraftError};
-pub use tricast_core::position::Position;
-pub use tricast_core::protocol::event::Member;
-pub use tricast_core::protocol::{ClientId, Start};
+pub use tricast_core::backplane::BackplaneError;
+pub use tricast_core::channel::{ChannelName, NameError, Rule};
+pub use tricast_core::log::{AppendError, Appended};
+pub use tricast_core::message::{Draft, DraftError, Message, Payload};
+pub use tricast_core::position::{Epoch, Position, Seq};
+pub use tricast_core::protocol::event::{Gap, Member};
+pub use tricast_core::protocol::{ClientId, Code, GapReason, Start};

@@ -19,7 +19,7 @@ use tricast_core::message::Encoding;
 use tricast_core::position::{Cursor, Place, Position, Seq};
 use tricast_core::protocol::event::{Bye, Gap, Subscribed, Unsubscribed};
 use tricast_core::protocol::{ClientId, Code, Event, GapReason, Ref, Start, SubscribeTo};
-use tricast_core::replay::{self, Decision};
+use tricast_core::replay::{self, Beginning, Decision};
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
@@ -64,8 +64,8 @@ pub(crate) struct Begun {
 /// The next thing to write.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// Messages of a channel, which take a reader from one position to the other.
-    Messages { channel: ChannelName, from: Position, position: Position, batch: Batch },
+    /// Messages of a channel, for a reader who stood at this position.
+    Messages { channel: ChannelName, from: Position, batch: Batch },
     /// The reader's position was replaced.
     Gap { channel: ChannelName, position: Position, event: Event },
     /// The subscription is over, for the reader lost the right to it.
@@ -314,16 +314,12 @@ impl Session {
             (Place::Lost { .. }, _) => Some(place),
             (Place::Fresh, _) => None,
         };
-        let fallback = || start.unwrap_or(default_start(kind));
-        let (position, gap) = match asked.and_then(|asked| replay::decide_place(kind, asked, head)) {
-            None => (replay::start(kind, fallback(), head), None),
-            Some(Decision::Gap { reason, position }) => (position, Some(reason)),
-            Some(Decision::Continue) => match asked {
-                Some(Place::At(position)) => (position, None),
-                // Only a position is ever continued.
-                _ => (head.position(), None),
-            },
+        let fresh = || {
+            let start = start.unwrap_or(default_start(kind));
+            Beginning { position: replay::start(kind, start, head), gap: None }
         };
+        let asked_for = asked.and_then(|asked| replay::decide_place(kind, asked, head));
+        let Beginning { position, gap } = asked_for.unwrap_or_else(fresh);
         let resumed = asked.is_some() && gap.is_none();
         // Told as it is; what it becomes by reading bears a base.
         subscription.position = position;
@@ -421,7 +417,7 @@ impl Subscription {
     fn messages(&mut self, batch: Batch) -> Delivery {
         let from = self.position;
         self.position = from.advanced(batch.to);
-        Delivery::Messages { channel: self.channel().clone(), from, position: self.position, batch }
+        Delivery::Messages { channel: self.channel().clone(), from, batch }
     }
 
     fn live(&mut self) -> Option<Delivery> {

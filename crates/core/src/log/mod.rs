@@ -14,7 +14,11 @@
 //! a gap, whatever history expired. A stream's newest message stays even where it alone exceeds the bytes. A state
 //! forgets no key: a new one that would exceed its bounds is refused, and so is a larger message for an old one.
 //! It remembers its newest 1,000 deletions, and of those forgotten the highest number ([`Head::floor`]).
+//!
+//! # Idleness
+//! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
 
+mod remnant;
 mod state;
 mod stream;
 
@@ -26,6 +30,7 @@ use crate::dedup::Dedup;
 use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
+pub use remnant::Remnant;
 use state::State;
 use stream::Stream;
 
@@ -278,12 +283,15 @@ impl Log {
         Page { messages, more }
     }
 
-    /// Forgets what is older than the retention allows. A state's keys do not leave this way: see [`Log::expire`].
-    pub fn forget(&mut self, now_ms: u64) {
-        if let Kept::Stream(stream) = &mut self.kept {
-            self.bytes -= stream.retain(self.retention, self.bytes, now_ms);
-        }
-        self.dedup.expire(now_ms);
+    /// Forgets what is older than the retention allows, and returns by how many bytes [`Log::memory`] shrank. A state's
+    /// keys do not leave this way: see [`Log::expire`].
+    pub fn forget(&mut self, now_ms: u64) -> u64 {
+        let messages = match &mut self.kept {
+            Kept::Stream(stream) => stream.retain(self.retention, self.bytes, now_ms),
+            Kept::State(_) => 0,
+        };
+        self.bytes -= messages;
+        messages + self.dedup.expire(now_ms) as u64
     }
 
     /// Appends a deletion for each of a state's keys whose time is over; true if there were any.

@@ -223,7 +223,8 @@ pub enum Encoding {
 /// use tricast_core::position::{Epoch, Seq};
 /// let message = Message {
 ///     seq: Seq::ZERO.next().unwrap(), at: 0, tag: 0,
-///     payload: Some(Payload::json_text("{ \"a\": 1 }").unwrap()), event: None, id: None, key: None, user: None, expires: None,
+///     payload: Some(Payload::json_text("{ \"a\": 1 }").unwrap()),
+///     event: None, id: None, key: None, user: None, expires: None,
 /// };
 /// let bytes = encode(&"news".parse().unwrap(), Epoch::from_bits(0), &[Arc::new(message)], Encoding::RawSse);
 /// assert_eq!(bytes, b"id: 000000000000-1\ndata: {\"a\":1}\n\n");

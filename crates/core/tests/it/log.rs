@@ -14,9 +14,21 @@ use tricast_core::replay::{Decision, decide};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { bytes: usize, id: Option<u8>, server: bool },
-    Advance { ms: u64 },
-    Read { back: u64, messages: usize, bytes: usize },
+    Append {
+        bytes: usize,
+        id: Option<u8>,
+        server: bool,
+    },
+    Advance {
+        ms: u64,
+    },
+    Read {
+        back: u64,
+        messages: usize,
+        bytes: usize,
+    },
+    /// Where nothing is retained, what remains of the log takes its place.
+    Rest,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![0..50_u64, Just(DEDUP_MS - 1), Just(DEDUP_MS)].prop_map(|ms| Step::Advance { ms }),
         2 => (0..30_u64, 0..10_usize, 0..1_000_usize)
             .prop_map(|(back, messages, bytes)| Step::Read { back, messages, bytes }),
+        1 => Just(Step::Rest),
     ]
 }
 
@@ -103,6 +116,12 @@ proptest! {
                     log.forget(now);
                     naive.retain(now, retention);
                     check_read(&log, &naive, back, Limit { messages, bytes })?;
+                }
+                Step::Rest => {
+                    if let Some(remnant) = log.remnant() {
+                        prop_assert_eq!(remnant.head(), log.head());
+                        log = Log::resume(Kind::Stream, retention, &remnant);
+                    }
                 }
             }
             log.forget(now);

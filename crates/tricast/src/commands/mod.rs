@@ -287,11 +287,8 @@ impl Work {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
             return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
         }
-        let result = match caller.hub.begin_publish(&caller.login.who, &channel, publish.into_draft()) {
-            Ok(BegunPublish::Append(topic, draft)) => {
-                let appended = caller.hub.backplane.append(&topic, draft, &caller.login.who.scope()).await;
-                appended.map_err(PublishError::from)
-            }
+        let result = match caller.hub.begin_publish(&caller.login.who, &channel, publish.into_draft()).await {
+            Ok(BegunPublish::Appended(appended)) => Ok(appended),
             Ok(BegunPublish::Asked(answer)) => {
                 self.asking = Some(Asking::Publish { channel, reference, answer });
                 return None;

@@ -147,16 +147,16 @@ pub(super) fn hook(hook: impl OnPublish) -> PublishHook {
 /// A publish that the rules allow.
 #[derive(Debug)]
 pub(crate) enum BegunPublish {
-    /// Nobody is asked: this is to be appended.
-    Append(Topic, Draft),
+    /// Nobody had to be asked.
+    Appended(Appended),
     /// The application is asked, and the append comes after.
     Asked(Answer<Result<Appended, PublishError>>),
 }
 
 impl Hub {
-    /// Checks a publish, and begins it where the application has to be asked: it is not cut short when whoever waits
-    /// for it goes.
-    pub(crate) fn begin_publish(
+    /// Checks a publish, and appends it; or begins it where the application has to be asked: then it is not cut short
+    /// when whoever waits for it goes.
+    pub(crate) async fn begin_publish(
         self: &Arc<Self>,
         who: &Identity,
         name: &ChannelName,
@@ -170,7 +170,8 @@ impl Hub {
         }
         let hook = self.hooks.publish.find(name);
         if ask.is_none() && hook.is_none() {
-            return Ok(BegunPublish::Append(topic, draft));
+            let appended = self.backplane.append(&topic, draft, &who.scope()).await?;
+            return Ok(BegunPublish::Appended(appended));
         }
         let work = Work {
             hub: Arc::clone(self),

@@ -5,6 +5,7 @@
 
 mod feed;
 mod feeds;
+mod place;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ use crate::revocation::Revocations;
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
-pub(crate) use feeds::{Capacity, Feeds};
+pub(crate) use feeds::{Capacity, Feeds, Known};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
@@ -198,8 +199,8 @@ impl Hub {
         name: &ChannelName,
         draft: Draft,
     ) -> Result<Appended, PublishError> {
-        match self.begin_publish(who, name, draft)? {
-            BegunPublish::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
+        match self.begin_publish(who, name, draft).await? {
+            BegunPublish::Appended(appended) => Ok(appended),
             BegunPublish::Asked(answer) => answer.get().await?,
         }
     }

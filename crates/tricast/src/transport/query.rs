@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 use tricast_core::access::Identity;
+use tricast_core::limits::{BODY_SECONDS, QUERY_BODY_BYTES_PER_CHANNEL};
 use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::refusal::Refusal;
@@ -17,12 +18,7 @@ use crate::auth::Login;
 use crate::hooks::{Connected, Permits, Subscriber, Transport};
 use crate::hub::Hub;
 
-/// What the body of a subscribe query may have for each channel of a connection: its name, where it starts, its place
-/// in the cursor, and what its presence member shows.
-const BODY_BYTES_PER_CHANNEL: usize = 2 * 1024;
-
-/// How long a body may take to arrive; a slower one is answered by 408.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+const BODY_TIMEOUT: Duration = Duration::from_secs(BODY_SECONDS);
 
 /// The header that an `EventSource` brings its last id in.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -62,7 +58,7 @@ pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Resul
     } else {
         check_json(&parts.headers)?;
         let most = hub.config.channels_per_connection;
-        let text = text(body, most.saturating_mul(BODY_BYTES_PER_CHANNEL)).await?;
+        let text = text(body, most.saturating_mul(QUERY_BODY_BYTES_PER_CHANNEL)).await?;
         SubscribeQuery::parse_post(&text, endpoint, most)?
     };
     admit(hub, &login.who, &query)?;
@@ -151,7 +147,7 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, most).collect()).await;
     let collected = collected.map_err(|_| {
-        let message = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+        let message = format!("the body took longer than {BODY_SECONDS} s");
         Refusal::new(Code::Timeout, message)
     })?;
     let collected = collected.map_err(|error| {
@@ -163,4 +159,22 @@ pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
     })?;
     String::from_utf8(collected.to_bytes().into())
         .map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_takes_too_long_is_a_timeout() {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let refused = timeout(2 * BODY_TIMEOUT, text(Body::from_stream(never), 10)).await.expect("it ends");
+        assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_body_has_so_many_bytes_and_no_more() {
+        assert_eq!(text(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
+        assert_eq!(text(Body::from("0123456789a"), 10).await.unwrap_err().code(), Code::TooLarge);
+    }
 }

@@ -7,6 +7,7 @@ mod codes;
 mod guarantees;
 mod knows;
 mod licences;
+mod limits;
 mod manifests;
 mod pages;
 mod repository;
