@@ -113,7 +113,7 @@ pub fn decode(bytes: &[u8], seq: Seq, at: u64) -> Result<Message, StoredError> {
     let id = text(ID, "id")?;
     let key = text(KEY, "key")?;
     let user = text(USER, "user")?;
-    let user = user.map(|user| user.parse::<UserId>()).transpose().map_err(|_| StoredError::Malformed("user"))?;
+    let user = user.map(str::parse::<UserId>).transpose().map_err(|_| StoredError::Malformed("user"))?;
     let payload = match (flags & JSON != 0, flags & BINARY != 0) {
         (true, false) => {
             let json = str::from_utf8(rest.0).map_err(|_| StoredError::Malformed("data"))?;
