@@ -63,6 +63,7 @@ mod transport;
 mod typed;
 mod wake;
 
+pub use auth::Jwt;
 pub use builder::{BuildError, Builder};
 pub use handle::{Channel, Tricast, Untyped};
 pub use hooks::{Calling, Connecting, Disconnected, HookError, OnPublish, Publishing, Refused, Subscribing, Transport};

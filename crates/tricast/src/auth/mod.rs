@@ -8,6 +8,7 @@
 //! In `Authorization: Bearer …`, in a cookie, in a WebSocket's `hello` and `auth`, or as a second subprotocol,
 //! `bearer.<token>`. Never in a URL, and never in a log: it is a [`Secret`].
 
+mod jwt;
 mod login;
 mod request;
 
@@ -18,6 +19,7 @@ use tricast_core::protocol::{Code, Secret};
 
 use crate::hooks::Transport;
 
+pub use jwt::{Jwt, JwtError, KeyProblem};
 pub(crate) use login::Login;
 pub use request::FromRequest;
 
@@ -140,7 +142,7 @@ impl AuthError {
     }
 }
 
-/// Finds out who a caller is: [`FromRequest`], [`Jwt`](crate::auth::Jwt), or a type of the application.
+/// Finds out who a caller is: [`FromRequest`], [`Jwt`], or a type of the application.
 ///
 /// # Examples
 /// ```
