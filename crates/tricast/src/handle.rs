@@ -162,8 +162,8 @@ impl Tricast {
     /// Takes back all that a user has: ends the user's connections, on every node, with `bye unauthorized`. Resolves when
     /// it is in the log that all nodes obey.
     ///
-    /// Tokens that were issued before, by their `iat`, are refused from then on, for a day at most (of the newest 10,000
-    /// users who were revoked). What your application itself let the user in by (a session, a token without `iat`, an
+    /// Tokens that were issued before, by their `iat`, are refused from then on, and so are those without one; for a day at
+    /// most, of the newest 10,000 users who were revoked. What your application itself let the user in by (a session, an
     /// identity without [`crate::auth::Authenticated::since_ms`]) it has to end itself, before this.
     ///
     /// # Errors

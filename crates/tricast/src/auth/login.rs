@@ -82,7 +82,7 @@ impl Hub {
     fn log_in(&self, found: Authenticated, now_ms: u64) -> Result<Login, Refused> {
         let Authenticated { identity: who, expires_ms, issued_ms } = found;
         let login = Login { who, expires_ms, since_ms: issued_ms.unwrap_or(now_ms) };
-        if login.ends_in(now_ms).is_some_and(|left| left.is_zero()) {
+        if expires_ms.is_some_and(|at| at.saturating_add(TOKEN_LEEWAY_MS) < now_ms) {
             return Err(Refused::of(Code::TokenExpired, "the token has expired"));
         }
         if login.who.user_id().is_some_and(|user| self.revocations.is_revoked(user, login.since_ms)) {
