@@ -17,6 +17,7 @@ mod client;
 mod server;
 
 mod catch_up;
+mod codes;
 mod crowd;
 mod cursors;
 mod decision;
