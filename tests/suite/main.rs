@@ -24,6 +24,7 @@ mod decision;
 mod drain;
 mod embedding;
 mod envelope_sse;
+mod fuzz;
 mod heartbeat;
 mod history;
 mod hooks;
