@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use tricast::auth::{AuthError, Authenticated, Authenticator, Credentials};
 use tricast::core::protocol::Code;
 use tricast::{Builder, Calling, Connecting};
 use tricast_testkit::WATCHDOG;
@@ -36,9 +37,9 @@ const WAYS: [Way; 7] = [Way::Error, Way::Close, Way::SseGet, Way::SsePost, Way::
 /// How a code is told by a way.
 enum Cell {
     By(Cause),
-    /// By the application today. The server's own cause comes with the issue of authentication and limits.
+    /// By the application today. The server's own cause comes with its limits on callers.
     HookOnly(Cause),
-    /// Comes with the issue of authentication and limits: replace it by a cause there.
+    /// Comes with the server's limits on callers: replace it by a cause there.
     Later,
     /// It cannot be told so, and why.
     Never(&'static str),
@@ -64,6 +65,8 @@ enum What {
     Command(Value),
     /// As a WebSocket's message or as a body, so many bytes of it.
     Bytes(usize),
+    /// By `auth`, in the upgrade's subprotocols, or in a header.
+    Token(&'static str),
 }
 
 use Cell::{By, HookOnly, Later, Never};
@@ -82,7 +85,9 @@ fn row(code: Code) -> [Cell; 7] {
             let subscribe = By(command(json!({"type": "subscribe", "channels": channels})));
             [subscribe, many(33), many(33), many(129), many(33), many(129), Never("`send` subscribes to nothing")]
         }
-        Code::Unauthorized | Code::TokenExpired | Code::TooMany => [Later, Later, Later, Later, Later, Later, Later],
+        Code::Unauthorized => token(INVALID),
+        Code::TokenExpired => token(EXPIRED),
+        Code::TooMany => [Later, Later, Later, Later, Later, Later, Later],
         Code::Forbidden => {
             let publish = || By(command(publish("news:a")));
             let secret = || By(query(Query::of("secret:a")));
@@ -138,6 +143,10 @@ fn called_or_connected(method: &str, id: &str) -> [Cell; 7] {
     let call = || By(command(json!({"type": "call", "method": method})));
     let hook = || By(client(id));
     [call(), hook(), hook(), hook(), hook(), hook(), call()]
+}
+
+fn token(token: &'static str) -> [Cell; 7] {
+    WAYS.map(|_| By(ordinary(What::Token(token))))
 }
 
 fn ordinary(what: What) -> Cause {
@@ -197,14 +206,35 @@ async fn every_code_is_told_by_every_way_that_has_it() {
 
 /// So that the issue that brings the causes of these codes finds here what it has to fill.
 #[test]
-fn what_is_not_told_yet_is_what_authentication_and_limits_bring() {
+fn what_is_not_told_yet_is_what_limits_bring() {
     let open = |code: &Code| row(*code).iter().any(|cell| matches!(cell, Later | HookOnly(_)));
     let codes: Vec<Code> = Code::ALL.into_iter().filter(open).collect();
-    assert_eq!(codes, [Code::Unauthorized, Code::TokenExpired, Code::TooMany, Code::RateLimited]);
+    assert_eq!(codes, [Code::TooMany, Code::RateLimited]);
+}
+
+const INVALID: &str = "invalid";
+const EXPIRED: &str = "expired";
+
+/// Refuses every token, and nobody who has none.
+struct Tokens;
+
+impl Authenticator for Tokens {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Option<Authenticated>, AuthError> {
+        match credentials.token.map(|token| token.expose()) {
+            None => Ok(None),
+            Some(EXPIRED) => Err(AuthError::Expired),
+            Some(_) => Err(AuthError::invalid("a token of this test")),
+        }
+    }
+
+    fn required(&self) -> bool {
+        false
+    }
 }
 
 fn hooks(builder: Builder) -> Builder {
     builder
+        .authenticate(Tokens)
         .hook_timeout(Duration::from_millis(50))
         .on_connect(|connecting: Connecting| async move {
             match connecting.client.as_ref().map_or("nobody", |id| id.as_str()) {
@@ -235,8 +265,11 @@ async fn assert_told(server: &Server, code: Code, way: Way, what: What) {
         Way::PollGet => assert_status(code, request(Transport::PollGet, &what).send(server.address).await).await,
         Way::PollPost => assert_status(code, request(Transport::PollPost, &what).send(server.address).await).await,
         Way::Send => {
-            let What::Command(command) = what else { panic!("`send` is for commands") };
-            let request = Request::post("/rt/send", command.to_string());
+            let request = match what {
+                What::Token(token) => with_token(Request::post("/rt/send", r#"{"type":"ping"}"#), token),
+                What::Command(command) => Request::post("/rt/send", command.to_string()),
+                What::Query(_) | What::Bytes(_) => panic!("`send` is for commands"),
+            };
             assert_status(code, request.send(server.address).await).await;
         }
     }
@@ -244,7 +277,11 @@ async fn assert_told(server: &Server, code: Code, way: Way, what: What) {
 
 /// An error, behind which the connection lives.
 async fn assert_error(server: &Server, code: Code, what: What) {
-    let What::Command(command) = what else { panic!("an error answers a command") };
+    let command = match what {
+        What::Token(token) => json!({"type": "auth", "token": token}),
+        What::Command(command) => command,
+        What::Query(_) | What::Bytes(_) => panic!("an error answers a command"),
+    };
     let mut ws = Ws::open(server.address, &Query::default()).await;
     ws.until("welcome").await;
     let error = ws.ask(command).await;
@@ -254,8 +291,14 @@ async fn assert_error(server: &Server, code: Code, what: What) {
 
 /// The last words and the close code, which a message that is too long has alone: it is no command.
 async fn assert_closed(server: &Server, code: Code, what: What) {
-    let query = if let What::Query(query) = &what { query.clone() } else { Query::default() };
-    let mut ws = Ws::open(server.address, &query).await;
+    let mut ws = match &what {
+        What::Query(query) => Ws::open(server.address, query).await,
+        What::Token(token) => {
+            let offer = format!("tricast.v1, bearer.{token}");
+            Ws::connect(server.address, "/rt/ws", &[("Sec-WebSocket-Protocol", &offer)]).await
+        }
+        What::Bytes(_) | What::Command(_) => Ws::open(server.address, &Query::default()).await,
+    };
     if let What::Bytes(count) = what {
         ws.until("welcome").await;
         ws.send_message(Message::text("x".repeat(count))).await;
@@ -293,10 +336,15 @@ async fn assert_status(code: Code, response: Response) {
 fn request(transport: Transport, what: &What) -> Request {
     match what {
         What::Query(query) => query.request(transport),
+        What::Token(token) => with_token(Query::of("chat:a").request(transport), token),
         What::Bytes(count) => {
             let target = if transport == Transport::SsePost { "/rt/sse" } else { "/rt/poll" };
             Request::post(target, " ".repeat(*count))
         }
         What::Command(command) => panic!("{command} is not what a {transport:?} is asked"),
     }
+}
+
+fn with_token(request: Request, token: &str) -> Request {
+    request.header("Authorization", format!("Bearer {token}"))
 }

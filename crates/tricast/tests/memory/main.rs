@@ -44,10 +44,10 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 
 const WAYS: [Way; 4] = [
     Way { name: "ws", idle: 5 * KIB, head: UPGRADE, target: "ws?", told: "\"subscribed\"", requests: 1 },
-    Way { name: "raw sse", idle: 26 * KIB, head: "", target: "sse?", told: "id: ", requests: 1 },
-    Way { name: "sse", idle: 26 * KIB, head: "", target: "sse?envelope=1&", told: "\"subscribed\"", requests: 1 },
+    Way { name: "raw sse", idle: 28 * KIB, head: "", target: "sse?", told: "id: ", requests: 1 },
+    Way { name: "sse", idle: 28 * KIB, head: "", target: "sse?envelope=1&", told: "\"subscribed\"", requests: 1 },
     // A poll that waits is told nothing.
-    Way { name: "poll", idle: 26 * KIB, head: "", target: "poll?wait=60&", told: "", requests: 40 },
+    Way { name: "poll", idle: 28 * KIB, head: "", target: "poll?wait=60&", told: "", requests: 40 },
 ];
 
 /// Messages of the size that makes a batch's envelopes heavy, and still fills it by bytes.
