@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tricast::auth::{AuthError, Authenticated, Authenticator, Credentials};
-use tricast::core::protocol::Code;
+use tricast::core::protocol::{Code, Secret};
 use tricast::{Builder, Calling, Connecting};
 use tricast_testkit::WATCHDOG;
 
@@ -220,7 +220,7 @@ struct Tokens;
 
 impl Authenticator for Tokens {
     async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Option<Authenticated>, AuthError> {
-        match credentials.token.map(|token| token.expose()) {
+        match credentials.token.map(Secret::expose) {
             None => Ok(None),
             Some(EXPIRED) => Err(AuthError::Expired),
             Some(_) => Err(AuthError::invalid("a token of this test")),

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tricast::core::json::Json;
 use tricast::{Access, Member, Rule, Start};
 
 use crate::client::http::Request;
@@ -321,7 +322,7 @@ async fn who_comes_back_later_has_lost_what_it_showed() {
         }
         ws.ask(subscribe).await;
         let member = members(&server, "room:a").await.remove(0);
-        assert_eq!(member.data.as_ref().map(|data| data.as_str()), shown);
+        assert_eq!(member.data.as_ref().map(Json::as_str), shown);
         close(&server, ws).await;
         server.let_pass(GRACE);
         left(&server, "room:a", "client-a").await;
