@@ -17,12 +17,14 @@ mod client;
 mod server;
 
 mod catch_up;
+mod codes;
 mod crowd;
 mod cursors;
 mod decision;
 mod drain;
 mod embedding;
 mod envelope_sse;
+mod fuzz;
 mod heartbeat;
 mod history;
 mod hooks;

@@ -3,6 +3,7 @@
 //! The bytes are our own, not axum's `Sse`: a batch is encoded once for all readers, the headers keep proxies from
 //! buffering, and nothing in an event can break its line.
 
+mod in_flight;
 mod stream;
 
 use std::convert::Infallible;

@@ -17,6 +17,7 @@ use tricast_core::position::{Position, cursor_text};
 use tricast_core::protocol::event::Bye;
 use tricast_core::protocol::{Event, SubscribeQuery};
 
+use super::in_flight::InFlight;
 use crate::auth::Login;
 use crate::ending::Ending;
 use crate::hub::{Content, Hub};
@@ -96,9 +97,10 @@ impl EventStream {
     }
 
     pub(super) fn into_response(self) -> Response {
-        let chunks = stream::unfold(self, |mut stream| async {
-            let chunk = stream.next().await?;
-            Some((Ok::<_, Infallible>(chunk), stream))
+        let chunks = stream::unfold((self, InFlight::default()), |(mut stream, in_flight)| async {
+            in_flight.written().await;
+            let (chunk, in_flight) = InFlight::of(stream.next().await?);
+            Some((Ok::<_, Infallible>(chunk), (stream, in_flight)))
         });
         let mut response = Response::new(Body::from_stream(chunks));
         let headers = response.headers_mut();
@@ -270,7 +272,8 @@ impl EventStream {
                 },
             }
         }
-        (!out.is_empty()).then(|| out.into())
+        // For a peer that reads nothing holds it, and needs no room for more.
+        (!out.is_empty()).then(|| out.into_boxed_slice().into())
     }
 
     fn put_message(&mut self, out: &mut Vec<u8>, channel: &ChannelName, from: Position, message: &Message) {

@@ -446,7 +446,8 @@ impl Chunks {
     }
 
     fn into_bytes(self) -> Bytes {
-        self.shared.unwrap_or_else(|| self.own.into())
+        // For a peer that reads nothing holds it, and needs no room for more.
+        self.shared.unwrap_or_else(|| self.own.into_boxed_slice().into())
     }
 }
 

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { SseParser } from '../src/sse-parser.js';
+
+/** What event streams are made of, with what looks like it and is not. */
+const PIECES = ['data', 'data:', 'data: ', 'datax: 1', 'Data: 1', ' data: 1', 'id: 1', 'id', 'event: e', 'retry: 5', ':',
+  ': comment', ' ', '{"a":1}', 'x', 'å', '\u{1f600}', '\u2028', '\u0085', '\0', '\ufeff', '\r', '\n', '\r\n', '\n', '\n\n',
+  '\r\r', '\n\r', '\r\n\r\n'];
+
+const STREAMS = 20_000;
+
+/** The same seed gives the same numbers, from 0 to below `end`. */
+function random(seed: number): (end: number) => number {
+  let state = seed;
+  return (end) => {
+    state = (state + 0x9e3779b9) | 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) % end;
+  };
+}
+
+/** The HTML standard's section 9.2.6, a character at a time and over the whole of a stream. */
+function reference(stream: string): string[] {
+  const lines = [];
+  let line = '';
+  for (let at = 0; at < stream.length; at += 1) {
+    const character = stream[at];
+    if (character !== '\r' && character !== '\n') {
+      line += character;
+      continue;
+    }
+    if (character === '\r' && stream[at + 1] === '\n') at += 1;
+    lines.push(line);
+    line = '';
+  }
+  const blocks = [];
+  let data: string[] = [];
+  for (const one of lines) {
+    if (one === '') {
+      if (data.length > 0) blocks.push(data.join('\n'));
+      data = [];
+      continue;
+    }
+    const colon = one.indexOf(':');
+    const name = colon < 0 ? one : one.slice(0, colon);
+    const value = colon < 0 ? '' : one.slice(colon + 1);
+    if (name === 'data') data.push(value.startsWith(' ') ? value.slice(1) : value);
+  }
+  return blocks;
+}
+
+function cut(stream: string, below: (end: number) => number): string[] {
+  const longest = 1 + below(12);
+  const chunks = [];
+  for (let at = 0; at < stream.length;) {
+    // Now and then nothing.
+    const length = below(longest + 1);
+    chunks.push(stream.slice(at, at + length));
+    at += length;
+  }
+  return chunks;
+}
+
+test('any stream, cut anywhere, gives the blocks that the standard says', () => {
+  for (let seed = 1; seed <= STREAMS; seed += 1) {
+    const below = random(seed);
+    const stream = Array.from({ length: below(30) }, () => PIECES[below(PIECES.length)]).join('');
+    const chunks = cut(stream, below);
+    const parser = new SseParser();
+    const blocks = chunks.flatMap((chunk) => parser.push(chunk));
+    expect(blocks, `seed ${seed}: ${JSON.stringify(chunks)}`).toEqual(reference(stream));
+  }
+});
+
+test('the random streams are no idle ones', () => {
+  const below = random(1);
+  const streams = Array.from({ length: 1000 }, () => Array.from({ length: 30 }, () => PIECES[below(PIECES.length)]).join(''));
+  const blocks = streams.flatMap(reference);
+  expect(blocks.length).toBeGreaterThan(500);
+  expect(blocks.filter((block) => block.includes('\n')).length).toBeGreaterThan(10);
+});
