@@ -212,7 +212,7 @@ struct Connections {
 impl Connections {
     fn new(app: Router, timeouts: Timeouts) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(timeouts.header);
+        http.timer(TokioTimer::new()).header_read_timeout(timeouts.header).max_buf_size(READ_BUFFER);
         Self { app, http, timeouts, phase: watch::Sender::new(Phase::Serving) }
     }
 
@@ -311,6 +311,9 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
+
+/// The most bytes of a request's head, which is kept while it arrives: the longest query, a token, cookies.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// Connections that the kernel completes ahead of us; it caps this at its own limit.
 const BACKLOG: u32 = 4096;
