@@ -5,6 +5,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the lints spare tests, but not the functions that they share")]
 
+mod hostile;
+
 use std::alloc::System;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -189,7 +191,7 @@ fn assert_stalled(node: &Node, way: &Way) {
 
 /// One test, for two at a time would count each other's.
 #[test]
-fn a_connection_costs_no_more_than_is_promised() {
+fn a_connection_costs_no_more_than_is_promised_and_gives_it_back() {
     let node = Node::start();
     for way in &WAYS {
         assert_idle(&node, way);
@@ -199,4 +201,5 @@ fn a_connection_costs_no_more_than_is_promised() {
     for way in &WAYS {
         assert_stalled(&node, way);
     }
+    hostile::assert_given_back(&node);
 }
