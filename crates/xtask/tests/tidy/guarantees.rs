@@ -1,10 +1,19 @@
-//! Every test that the page of guarantees names is one.
+//! Every test that the pages of guarantees and of defences name is one.
 
 use crate::repository::{Text, assert_clean, files, text};
 
 #[test]
 fn every_test_that_a_guarantee_names_exists() {
-    let page = text("docs/guarantees.md");
+    assert_named("docs/guarantees.md");
+}
+
+#[test]
+fn every_test_that_shows_a_defence_exists() {
+    assert_named("docs/security.md");
+}
+
+fn assert_named(page: &str) {
+    let page = text(page);
     let named = tests_named(&page);
     assert!(named.len() >= 50, "the page names {} tests", named.len());
     let files = files();
