@@ -18,6 +18,7 @@ mod server;
 
 mod catch_up;
 mod codes;
+mod cross_site;
 mod crowd;
 mod cursors;
 mod decision;

@@ -44,6 +44,7 @@
 pub mod auth;
 mod builder;
 mod commands;
+mod edge;
 mod ending;
 mod expiry;
 mod handle;

@@ -32,7 +32,7 @@ async fn execute(hub: &Arc<Hub>, request: Request) -> Result<Response, Refusal> 
     if request.method() != Method::POST {
         return Err(Refusal::method(METHODS));
     }
-    check_origin(request.headers(), request.uri())?;
+    check_origin(hub, &request)?;
     check_json(request.headers())?;
     let (parts, body) = request.into_parts();
     let login = hub.log_in_request(&parts, Transport::Send).await;

@@ -62,7 +62,7 @@ pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Res
         Ok(accepted) => accepted,
         Err(refusal) => return refusal_response(refusal),
     };
-    if let Err(refusal) = check_origin(request.headers(), request.uri()) {
+    if let Err(refusal) = check_origin(&hub, &request) {
         return refusal.response();
     }
     let query = SubscribeQuery::parse_get(request.uri().query().unwrap_or_default(), Endpoint::Ws);
