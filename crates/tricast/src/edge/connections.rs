@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn limits_are_exact_however_many_come_at_once() {
-        let connections = connections(50, 7, 0);
+        // Few enough that two threads fill them.
+        let connections = connections(13, 7, 0);
         let (admitted, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (of_ann, most_of_ann) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let enter = |now: &AtomicUsize, most: &AtomicUsize| most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
@@ -296,9 +297,9 @@ mod tests {
                 });
             }
         });
-        assert!(most.into_inner() <= 50 && most_of_ann.into_inner() <= 7);
+        assert!(most.into_inner() <= 13 && most_of_ann.into_inner() <= 7);
         assert_eq!(counts(&connections), (0, 0, 0), "and all have gone");
-        let all = [(); 50].map(|()| connections.admit(None, &Identity::Anonymous));
+        let all = [(); 13].map(|()| connections.admit(None, &Identity::Anonymous));
         assert!(all.iter().all(Result::is_ok), "nothing has leaked");
     }
 
