@@ -29,6 +29,7 @@ mod fuzz;
 mod heartbeat;
 mod history;
 mod hooks;
+mod limits;
 mod long_poll;
 mod order;
 mod presence;

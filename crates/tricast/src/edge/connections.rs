@@ -70,14 +70,13 @@ impl Connections {
 
     /// Counts one more connection, of somebody at an address.
     ///
-    /// A back end that may do anything counts among all only; so does who comes from nowhere known.
+    /// A back end that may do anything is no user here, and who comes from nowhere known has no address.
     ///
     /// # Errors
     /// The first limit that it would be beyond; nothing was counted then.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, who: &Identity) -> Result<Ticket, TooMany> {
-        let is_bounded = !who.is_server();
-        let user = who.user_id().filter(|_| is_bounded && self.most.per_user.is_some());
-        let place = address.filter(|_| is_bounded && self.most.per_address.is_some()).map(Place::from);
+        let user = self.counted(who);
+        let place = address.filter(|_| self.most.per_address.is_some()).map(Place::from);
         let mut counts = self.lock();
         if counts.all >= self.most.all {
             return Err(TooMany::InAll(self.most.all));
@@ -95,6 +94,11 @@ impl Connections {
         counts.all += 1;
         drop(counts);
         Ok(Ticket { connections: Arc::clone(self), user: user.cloned(), place })
+    }
+
+    /// The user as whose a connection counts.
+    fn counted<'a>(&self, who: &'a Identity) -> Option<&'a UserId> {
+        who.user_id().filter(|_| self.most.per_user.is_some() && !who.is_server())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -118,7 +122,7 @@ impl Ticket {
     /// They have as many as they may; then nothing has changed.
     pub(crate) fn becomes(&mut self, who: &Identity) -> Result<(), TooMany> {
         let most = self.connections.most.per_user;
-        let user = who.user_id().filter(|_| most.is_some() && !who.is_server());
+        let user = self.connections.counted(who);
         if user == self.user.as_ref() {
             return Ok(());
         }
@@ -239,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn back_ends_are_counted_among_all_only() {
-        let connections = connections(100, 1, 1);
+    fn a_back_end_is_no_user() {
+        let connections = connections(100, 1, 0);
         let back_end = User::new("ann".parse().unwrap()).with(Capabilities::server());
         let held = [(); 3].map(|()| connections.admit(at("192.0.2.1"), &back_end.clone().into()).unwrap());
         assert_eq!(counts(&connections), (3, 0, 0));

@@ -115,7 +115,7 @@ impl Builder {
         self
     }
 
-    /// Sets how many connections a user may have on this node; 0: no limit. Default: 0.
+    /// Sets how many connections a user may have on this node; 0: no limit. Default: 0. One more is told `too_many`.
     ///
     /// A back end whose token lets it do anything is no user here.
     pub fn connections_per_user(mut self, connections: usize) -> Self {

@@ -20,17 +20,17 @@ pub(crate) struct WriteDeadline<IO> {
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     /// An upgraded connection outlives the task that serves its requests, so its place is with the stream.
-    place: Place,
+    _place: Place,
 }
 
 impl<IO> WriteDeadline<IO> {
     pub(crate) fn new(io: IO, limit: Duration) -> Self {
-        Self { io, limit, stalled: None, place: Place::default() }
+        Self { io, limit, stalled: None, _place: Place::default() }
     }
 
     /// Holds a place among the connections for as long as the stream lives.
     pub(crate) fn holding(self, place: Place) -> Self {
-        Self { place, ..self }
+        Self { _place: place, ..self }
     }
 
     /// Passes a write's outcome on, unless it stays pending beyond the limit.

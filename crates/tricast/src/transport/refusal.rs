@@ -35,6 +35,11 @@ impl Refusal {
         Self::of_refused(Some(channel), refused)
     }
 
+    /// A caller who is not let in.
+    pub(crate) fn of_caller(refused: Refused) -> Self {
+        Self::of_refused(None, refused)
+    }
+
     /// What a hook refuses.
     pub(crate) fn of_refused(channel: Option<ChannelName>, refused: Refused) -> Self {
         let retry_after = refused.retry_after();

@@ -19,6 +19,7 @@ use tricast_core::protocol::{Event, SubscribeQuery};
 
 use super::in_flight::InFlight;
 use crate::auth::Login;
+use crate::edge::Ticket;
 use crate::ending::Ending;
 use crate::hub::{Content, Hub};
 use crate::session::{Begun, Delivery, Session, Taken};
@@ -69,7 +70,7 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
@@ -86,9 +87,15 @@ impl EventStream {
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
             query,
-            admitted,
+            admitted: Admitted::default(),
             stage: Stage::New,
         }
+    }
+
+    /// The stream of a reader who was let in.
+    pub(super) fn admitted(mut self, ticket: Ticket, admitted: Admitted) -> Self {
+        self.ending.hold(ticket);
+        Self { admitted, ..self }
     }
 
     /// A stream that only says why there is none, and when to come back.

@@ -40,6 +40,7 @@ use super::origin::check_origin;
 use super::preflight;
 use crate::auth::{Credentials, Login};
 use crate::commands::{Bringer, Caller, Work, not_found_out};
+use crate::edge::{Allowance, Ticket};
 use crate::ending::Ending;
 use crate::hooks::{Connected, Refused, Transport};
 use crate::hub::{Content, Hub};
@@ -69,7 +70,8 @@ pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Res
     let (tricast_v1, upgrade) = (accepted.tricast_v1, accepted.upgrade);
     let (head, _) = request.into_parts();
     // Who this is, is found out and told after the upgrade: before it a browser would not see why it failed.
-    let knock = Box::new(Knock { query, head, bearer: accepted.bearer });
+    let admitted = hub.admit(&head);
+    let knock = Box::new(Knock { query, head, bearer: accepted.bearer, admitted });
     let ending = Ending::new(&hub);
     tokio::spawn(async move {
         match upgrade.await {
@@ -92,6 +94,7 @@ struct Connection {
     session: Session,
     client: ClientId,
     beat: Beat,
+    allowance: Allowance,
     /// Commands that wait for the application's answer. Boxed, for an idle connection has none.
     work: Option<Box<Work>>,
     // Before `ending`: whoever waits for connections to end waits for the application to be told as well.
@@ -105,6 +108,8 @@ struct Knock {
     head: Parts,
     /// The token that was offered as a subprotocol.
     bearer: Option<Secret>,
+    /// A place among the connections, if there is one.
+    admitted: Result<Ticket, Refused>,
 }
 
 /// Why a connection is over.
@@ -145,6 +150,7 @@ impl Connection {
             session: session.of_client(Some(client.clone()), config.presence_grace),
             client,
             beat: Beat::new(config.heartbeat_ws, tricast_v1),
+            allowance: Allowance::default(),
             work: None,
             connected: Connected::default(),
             ending,
@@ -224,7 +230,8 @@ impl Connection {
         if let Some(bye) = self.hub.farewell() {
             return Err(Over::Bye(bye));
         }
-        let Knock { query, head, bearer } = *knock;
+        let Knock { query, head, bearer, admitted } = *knock;
+        self.ending.hold(admitted.map_err(refused)?);
         let SubscribeQuery { channels, cursor, .. } =
             query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
         let hub = Arc::clone(&self.hub);
@@ -234,6 +241,7 @@ impl Connection {
             Some(login) => (login, None),
             None => self.hello().await.map(|(login, hello)| (login, Some(hello)))?,
         };
+        self.ending.claim(&login.who, &hub).map_err(refused)?;
         self.ending.follow(&login, &hub);
         self.session.log_in(login.clone()).await;
         let connecting = hub.connected(&login.who, Some(&self.client), Transport::Ws);
@@ -291,7 +299,8 @@ impl Connection {
 
     fn caller(&mut self) -> Caller<'_> {
         let login = self.session.login().clone();
-        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client, ending: &mut self.ending };
+        let Self { session, client, ending, allowance, .. } = self;
+        let bringer = Bringer::Socket { session, client, ending, allowance };
         Caller { hub: &self.hub, login, bringer }
     }
 
