@@ -31,6 +31,7 @@ mod history;
 mod hooks;
 mod limits;
 mod long_poll;
+mod metrics;
 mod order;
 mod presence;
 mod presence_rights;

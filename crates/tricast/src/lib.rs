@@ -53,6 +53,7 @@ mod hooks;
 mod hub;
 mod members;
 mod memory;
+pub mod metrics;
 mod presence;
 mod reader;
 mod revocation;

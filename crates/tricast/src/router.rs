@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::any;
 
 use crate::handle::Tricast;
-use crate::transport::{assets, cors, local_only, poll, send, sse, ws};
+use crate::transport::{assets, cors, count, local_only, poll, send, sse, ws};
 
 impl Tricast {
     /// The endpoints `ws`, `sse`, `poll`, `send` and `client.js`, to be nested into an application of any state.
@@ -36,6 +36,7 @@ impl Tricast {
             .route("/ws", any(ws::ws))
             .layer(from_fn_with_state(Arc::clone(&hub), local_only))
             .layer(map_response(poll::share))
+            .layer(from_fn(count))
             .with_state(hub)
     }
 }

@@ -32,6 +32,7 @@ use crate::history::{self, Asked};
 use crate::hooks::{Answer, BegunPublish, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
+use crate::metrics;
 use crate::session::Session;
 pub(crate) use login::not_found_out;
 use login::{leave, welcome};
@@ -320,7 +321,9 @@ impl Work {
         result: Result<Appended, PublishError>,
     ) -> Event {
         match result.map_err(Failed::from) {
-            Ok(Appended { position, duplicate }) => {
+            Ok(appended) => {
+                metrics::published(&appended);
+                let Appended { position, duplicate } = appended;
                 Event::Published(Published { reference, channel, position, duplicate })
             }
             Err(failed) => {

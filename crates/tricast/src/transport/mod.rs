@@ -17,6 +17,7 @@ pub(crate) mod ws;
 
 pub(crate) use cors::cors;
 pub(crate) use origin::local_only;
+pub(crate) use refusal::count;
 
 use axum::response::Response;
 use http::header::ALLOW;

@@ -25,6 +25,7 @@ use super::refusal::{Refusal, json_response, told_in_band};
 use crate::ending::Ending;
 use crate::hooks::{Opened, Transport};
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Delivery, Session, Taken};
 
 /// Answers `GET poll` and `POST poll`.
@@ -73,7 +74,7 @@ pub(crate) async fn share(mut response: Response) -> Response {
 async fn answer(hub: Arc<Hub>, asked: Asked, accepted: Instant) -> Result<(Vec<u8>, bool), Refusal> {
     let Asked { ticket, login, query } = asked;
     let mut ending = Ending::new(&hub);
-    ending.hold(ticket);
+    ending.hold(ticket, Transport::Poll);
     ending.follow(&login, &hub);
     Refusal::of_draining(&hub)?;
     let admitted = query::ask(&hub, &login.who, Transport::Poll, &query).await?;
@@ -131,6 +132,7 @@ impl Events {
     }
 
     fn put(&mut self, event: &Event) {
+        metrics::told(event, Transport::Poll);
         self.tells_more = true;
         self.separate();
         event.put_json(&mut self.json);

@@ -14,6 +14,7 @@ use super::refusal::{Refusal, json_response};
 use crate::commands::{self, Bringer, Caller};
 use crate::hooks::Transport;
 use crate::hub::Hub;
+use crate::metrics;
 
 const METHODS: &str = "POST, OPTIONS";
 
@@ -59,6 +60,7 @@ fn array_answer(answers: &[Event]) -> Response {
         if index > 0 {
             json.push(b',');
         }
+        metrics::told(answer, Transport::Send);
         answer.put_json(&mut json);
     }
     json.push(b']');

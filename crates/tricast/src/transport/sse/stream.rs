@@ -21,7 +21,9 @@ use super::in_flight::InFlight;
 use crate::auth::Login;
 use crate::edge::Ticket;
 use crate::ending::Ending;
+use crate::hooks::Transport;
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Begun, Delivery, Session, Taken};
 use crate::transport::query::Admitted;
 use crate::transport::refusal::{Refusal, told_in_band};
@@ -94,7 +96,7 @@ impl EventStream {
 
     /// The stream of a reader who was let in.
     pub(super) fn admitted(mut self, ticket: Ticket, admitted: Admitted) -> Self {
-        self.ending.hold(ticket);
+        self.ending.hold(ticket, Transport::Sse);
         Self { admitted, ..self }
     }
 
@@ -335,6 +337,7 @@ impl EventStream {
 }
 
 fn put_data(out: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Sse);
     out.extend_from_slice(b"data: ");
     event.put_json(out);
     out.extend_from_slice(b"\n\n");

@@ -38,12 +38,14 @@ use self::handshake::Io;
 use self::socket::{End, Limits, Received, Socket, WriteError};
 use super::origin::check_origin;
 use super::preflight;
+use super::refusal::told;
 use crate::auth::{Credentials, Login};
 use crate::commands::{Bringer, Caller, Work, not_found_out};
 use crate::edge::{Allowance, Ticket};
 use crate::ending::Ending;
 use crate::hooks::{Connected, Refused, Transport};
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Delivery, Session};
 
 /// Frames that are executed before what they led to is written.
@@ -222,6 +224,7 @@ impl Connection {
     }
 
     fn slow(&self) {
+        metrics::refused(Code::SlowReader, Transport::Ws);
         tracing::info!(client = self.client.as_str(), "slow_reader");
     }
 
@@ -231,7 +234,7 @@ impl Connection {
             return Err(Over::Bye(bye));
         }
         let Knock { query, head, bearer, admitted } = *knock;
-        self.ending.hold(admitted.map_err(refused)?);
+        self.ending.hold(admitted.map_err(refused)?, Transport::Ws);
         let SubscribeQuery { channels, cursor, .. } =
             query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
         let hub = Arc::clone(&self.hub);
@@ -461,6 +464,7 @@ impl Chunks {
 }
 
 fn put_event(frames: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Ws);
     let json = event.to_json();
     put_text_header(frames, json.len());
     frames.extend_from_slice(json.as_bytes());
@@ -471,5 +475,5 @@ fn refusal_response(refusal: handshake::Refusal) -> Response {
     let event = Event::Error(ErrorEvent::new(Code::BadRequest, refusal.to_string()));
     let mut response = refusal.response(event.to_json());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    told(response, Code::BadRequest)
 }
