@@ -11,7 +11,10 @@ use crate::client::{Closed, Ws, eventually, type_of};
 use crate::server::{Backplane, Server};
 
 /// Believes whoever says who they are: the token is the user's id, and `root` may do anything.
-struct Names;
+#[derive(Default)]
+struct Names {
+    required: bool,
+}
 
 impl Authenticator for Names {
     async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Option<Authenticated>, AuthError> {
@@ -22,7 +25,7 @@ impl Authenticator for Names {
     }
 
     fn required(&self) -> bool {
-        false
+        self.required
     }
 }
 
@@ -117,7 +120,7 @@ async fn assert_told(response: Response, code: &str, seconds: std::ops::RangeInc
 }
 
 async fn start(build: impl FnOnce(Builder) -> Builder) -> Server {
-    let build = |builder: Builder| build(builder.authenticate(Names).trusted_proxies(["127.0.0.1"]));
+    let build = |builder: Builder| build(builder.authenticate(Names::default()).trusted_proxies(["127.0.0.1"]));
     Server::start_with(Backplane::Memory, build, |serve| serve).await
 }
 
@@ -190,6 +193,19 @@ async fn who_signs_in_on_a_live_connection_counts_from_then_on() {
     drop(first);
     eventually("the first is gone", || server.tricast.connections() == 1).await;
     assert_eq!(second.ask(auth).await["type"], "welcome");
+}
+
+/// Whoever has not said who they are has a place already, and says it in vain where they have too many.
+#[tokio::test]
+async fn who_says_hello_counts_from_then_on() {
+    let server = start(|builder| builder.authenticate(Names { required: true }).connections_per_user(1)).await;
+    let hello = json!({"type": "hello", "token": "ann"});
+    let mut first = ANONYMOUS.ws(&server).await;
+    assert_eq!(first.ask(hello.clone()).await["type"], "welcome");
+    let mut second = ANONYMOUS.ws(&server).await;
+    let bye = second.ask(hello).await;
+    assert_eq!((type_of(&bye), &bye["code"], &bye["reconnect"]), ("bye", &json!("too_many"), &json!(true)));
+    assert_eq!(second.closed().await.code, 4413);
 }
 
 #[tokio::test]
