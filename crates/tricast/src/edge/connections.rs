@@ -181,6 +181,7 @@ const SMALL: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use tricast_core::access::{Capabilities, User};
@@ -269,42 +270,36 @@ mod tests {
 
     #[test]
     fn limits_are_exact_however_many_come_at_once() {
-        // Few enough that two threads fill them.
+        const THREADS: usize = 8;
         let connections = connections(13, 7, 0);
-        let (admitted, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let (of_ann, most_of_ann) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let enter = |now: &AtomicUsize, most: &AtomicUsize| most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        let (admitted, of_ann) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (together, wrong) = (Barrier::new(THREADS), Mutex::new(Vec::new()));
+        let come = |thread: usize| {
+            let who = if thread % 2 == 0 { Identity::Anonymous } else { user("ann") };
+            for _ in 0..500 {
+                together.wait();
+                let held = (0..THREADS).filter_map(|_| connections.admit(None, &who).ok()).collect::<Vec<_>>();
+                admitted.fetch_add(held.len(), SeqCst);
+                of_ann.fetch_add(held.iter().filter(|ticket| ticket.user.is_some()).count(), SeqCst);
+                together.wait();
+                let seen = (admitted.load(SeqCst), of_ann.load(SeqCst));
+                together.wait();
+                drop(held);
+                (admitted.store(0, SeqCst), of_ann.store(0, SeqCst));
+                // All that may be is given, and no more. A panic here would leave the others waiting.
+                if seen.0 != 13 || seen.1 > 7 {
+                    wrong.lock().unwrap().push(seen);
+                }
+            }
+        };
         std::thread::scope(|scope| {
-            for thread in 0..8 {
-                let (connections, enter) = (&connections, &enter);
-                let (admitted, most, of_ann, most_of_ann) = (&admitted, &most, &of_ann, &most_of_ann);
-                scope.spawn(move || {
-                    for round in 0..500 {
-                        let is_ann = (round + thread) % 2 == 0;
-                        let who = if is_ann { user("ann") } else { Identity::Anonymous };
-                        let tickets = [(); 12].map(|()| connections.admit(None, &who).ok());
-                        let held = tickets.into_iter().flatten().collect::<Vec<_>>();
-                        held.iter().for_each(|_| {
-                            enter(admitted, most);
-                            if is_ann {
-                                enter(of_ann, most_of_ann);
-                            }
-                        });
-                        for ticket in held {
-                            if is_ann {
-                                of_ann.fetch_sub(1, SeqCst);
-                            }
-                            admitted.fetch_sub(1, SeqCst);
-                            drop(ticket);
-                        }
-                    }
-                });
+            for thread in 0..THREADS {
+                let come = &come;
+                scope.spawn(move || come(thread));
             }
         });
-        assert!(most.into_inner() <= 13 && most_of_ann.into_inner() <= 7);
+        assert_eq!(wrong.into_inner().unwrap(), []);
         assert_eq!(counts(&connections), (0, 0, 0), "and all have gone");
-        let all = [(); 13].map(|()| connections.admit(None, &Identity::Anonymous));
-        assert!(all.iter().all(Result::is_ok), "nothing has leaked");
     }
 
     #[test]

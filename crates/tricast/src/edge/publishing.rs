@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn nobody_gains_by_being_forgotten() {
+        let (publishing, clock) = of(1);
+        let ann = user("ann");
+        clock.advance(Duration::from_secs(1));
+        (0..2).for_each(|_| publishing.check_caller(&ann, None).unwrap());
+        clock.advance(Duration::from_secs(1));
+        publishing.check_caller(&user("bob"), None).unwrap();
+        publishing.check_caller(&ann, None).unwrap();
+        publishing.check_caller(&ann, None).unwrap_err();
+    }
+
+    #[test]
     fn beyond_the_most_callers_newcomers_share_an_allowance_until_there_is_room() {
         let (publishing, clock) = of(1);
         let most = u32::try_from(MOST_CALLERS).unwrap();
