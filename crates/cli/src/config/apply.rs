@@ -1,0 +1,61 @@
+//! From what a file says to what the library is told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tricast::{Builder, Serve, Tricast};
+
+use super::Config;
+use super::server::LISTEN;
+
+/// What is said of the server beside the channels.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    /// The address to listen on, unless the command line has one.
+    pub(crate) listen: SocketAddr,
+    /// Under which path the channels are.
+    pub(crate) mount: String,
+    /// Where a file says so; the library has defaults.
+    bounds: Option<Bounds>,
+}
+
+#[derive(Debug)]
+struct Bounds {
+    header: Duration,
+    write: Duration,
+    drain: Duration,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { listen: LISTEN, mount: "/rt".to_owned(), bounds: None }
+    }
+}
+
+impl Serving {
+    pub(crate) fn configure(&self, serve: Serve) -> Serve {
+        let Some(bounds) = &self.bounds else { return serve };
+        serve.header_timeout(bounds.header).write_timeout(bounds.write).drain_timeout(bounds.drain)
+    }
+}
+
+impl Config {
+    /// What has the channels, and how to serve it.
+    pub(crate) fn apply(self) -> (Builder, Serving) {
+        let Self { server, auth, limits, channels, file: _ } = self;
+        let mut builder = Tricast::builder()
+            .message_bytes(limits.message_bytes)
+            .channels_per_connection(limits.channels_per_connection)
+            .heartbeat_ws(server.heartbeat_ws)
+            .heartbeat_sse(server.heartbeat_sse)
+            .write_timeout(limits.write_timeout);
+        if let Some(auth) = auth {
+            builder = builder.authenticate(auth.jwt);
+        }
+        for channel in channels {
+            builder = builder.rule(channel.pattern.as_str(), channel.rule);
+        }
+        let bounds = Bounds { header: limits.header_timeout, write: limits.write_timeout, drain: server.drain };
+        (builder, Serving { listen: server.listen, mount: server.mount, bounds: Some(bounds) })
+    }
+}
