@@ -21,6 +21,7 @@ pub(crate) struct Serving {
 
 #[derive(Debug)]
 struct Bounds {
+    connections: usize,
     header: Duration,
     write: Duration,
     drain: Duration,
@@ -35,7 +36,11 @@ impl Default for Serving {
 impl Serving {
     pub(crate) fn configure(&self, serve: Serve) -> Serve {
         let Some(bounds) = &self.bounds else { return serve };
-        serve.header_timeout(bounds.header).write_timeout(bounds.write).drain_timeout(bounds.drain)
+        serve
+            .connections(bounds.connections)
+            .header_timeout(bounds.header)
+            .write_timeout(bounds.write)
+            .drain_timeout(bounds.drain)
     }
 }
 
@@ -48,14 +53,29 @@ impl Config {
             .channels_per_connection(limits.channels_per_connection)
             .heartbeat_ws(server.heartbeat_ws)
             .heartbeat_sse(server.heartbeat_sse)
-            .write_timeout(limits.write_timeout);
+            .write_timeout(limits.write_timeout)
+            .allowed_origins(server.allowed_origins)
+            .trusted_proxies(server.trusted_proxies)
+            .connections(limits.connections)
+            .connections_per_ip(usize::try_from(limits.connections_per_ip).unwrap_or(usize::MAX))
+            .publishes_per_second(limits.publishes_per_second);
         if let Some(auth) = auth {
             builder = builder.authenticate(auth.jwt);
         }
         for channel in channels {
             builder = builder.rule(channel.pattern.as_str(), channel.rule);
         }
-        let bounds = Bounds { header: limits.header_timeout, write: limits.write_timeout, drain: server.drain };
+        let bounds = Bounds {
+            connections: with_room(limits.connections),
+            header: limits.header_timeout,
+            write: limits.write_timeout,
+            drain: server.drain,
+        };
         (builder, Serving { listen: server.listen, mount: server.mount, bounds: Some(bounds) })
     }
+}
+
+/// Sockets for so many connections: who is one too many has to be told so, and `/healthz` answered.
+fn with_room(connections: usize) -> usize {
+    connections.saturating_add(connections / 4).saturating_add(1_024)
 }

@@ -22,7 +22,7 @@ pub(super) struct Limits {
 }
 
 pub(super) fn read(section: &mut Section<'_>) -> Limits {
-    let limits = Limits {
+    Limits {
         message_bytes: section.or("message_bytes", MESSAGE_BYTES, message_bytes),
         channels_per_connection: section.or("channels_per_connection", CHANNELS_PER_CONNECTION, |value| {
             at_most(value::count(value)?, MOST_CHANNELS, |most| most.to_string())
@@ -34,11 +34,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Limits {
         publishes_per_second: section.or("publishes_per_second", 0, |value| value::limit(value, MOST_PER_SECOND)),
         write_timeout: section.or("write_timeout", TIMEOUT, value::deadline),
         header_timeout: section.or("header_timeout", TIMEOUT, value::deadline),
-    };
-    section.not_yet("connections", "a limit of connections", limits.connections != CONNECTIONS);
-    section.not_yet("connections_per_ip", "a limit of connections", limits.connections_per_ip > 0);
-    section.not_yet("publishes_per_second", "a limit of publishes", limits.publishes_per_second > 0);
-    limits
+    }
 }
 
 fn message_bytes(value: &Value) -> Result<usize, Fault> {

@@ -167,13 +167,6 @@ impl<'a> Section<'a> {
         list
     }
 
-    /// Says that nothing would heed a key, if it is there and not as it is when absent.
-    pub(super) fn not_yet(&mut self, name: &'static str, what: &'static str, said: bool) {
-        if let Some((line, _)) = self.find(name).filter(|_| said) {
-            self.problem(name, line, Fault::NotYet(what));
-        }
-    }
-
     /// Says of the later of two keys that both are there.
     pub(super) fn not_both(&mut self, names: [&'static str; 2], fault: impl FnOnce(usize) -> Fault) {
         if let [Some(one), Some(other)] = names.map(|name| self.find(name).map(|(line, _)| (line, name))) {

@@ -24,7 +24,7 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
     let (heartbeat_ws, heartbeat_sse) = section
         .table("heartbeat", |section| (section.or("ws", WS, value::deadline), section.or("sse", SSE, value::deadline)));
     section.table("tls", |section| tls(section, folder));
-    let server = Server {
+    Server {
         listen: section.or("listen", LISTEN, value::address),
         mount: section.or("mount", "/rt".to_owned(), value::mount),
         allowed_origins: section.list("allowed_origins", value::origin),
@@ -32,10 +32,7 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
         heartbeat_ws,
         heartbeat_sse,
         drain: section.or("drain", Duration::from_secs(10), value::drain),
-    };
-    section.not_yet("allowed_origins", "a list of origins", !server.allowed_origins.is_empty());
-    section.not_yet("trusted_proxies", "a list of proxies", !server.trusted_proxies.is_empty());
-    server
+    }
 }
 
 /// A certificate and its key are looked for, though nothing is served by them yet.

@@ -307,24 +307,6 @@ fn other_backplanes_are_refused_without_telling_their_url() {
 }
 
 #[test]
-fn what_nothing_would_heed_yet_is_refused() {
-    let edge = "[server]\nallowed_origins = [\"https://app.example\"]\ntrusted_proxies = [\"::1\"]\n\
-                [limits]\nconnections = 5\nconnections_per_ip = 5\npublishes_per_second = 5";
-    assert_eq!(
-        problems_of(edge),
-        [
-            "2: server.allowed_origins: a list of origins is not in this build yet",
-            "3: server.trusted_proxies: a list of proxies is not in this build yet",
-            "5: limits.connections: a limit of connections is not in this build yet",
-            "6: limits.connections_per_ip: a limit of connections is not in this build yet",
-            "7: limits.publishes_per_second: a limit of publishes is not in this build yet",
-        ]
-    );
-    let unlimited = "[server]\nallowed_origins = []\n[limits]\nconnections_per_ip = 0\npublishes_per_second = 0";
-    assert!(!config(&format!("{unlimited}{RULE}")).channels.is_empty());
-}
-
-#[test]
 fn a_file_without_a_rule_says_how_to_write_one() {
     for text in ["", "[server]\n"] {
         let found = problems(text);

@@ -126,6 +126,31 @@ fn heartbeats_and_limits_are_those_of_the_file() {
 }
 
 #[test]
+fn pages_of_the_origins_of_the_file_are_let_in() {
+    let server = File::new(&RULES.replace("[server]", "[server]\nallowed_origins = [\"https://app.example\"]")).serve();
+    let upgrade = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let from = |origin| status(&server, "/live/ws", &[&upgrade[..], &[origin]].concat());
+    assert_eq!(from("Origin: https://app.example"), "101");
+    assert_eq!(from("Origin: https://other.example"), "403");
+}
+
+#[test]
+fn one_connection_more_than_the_file_allows_is_told_so() {
+    let limits = "[limits]\nconnections_per_ip = 1\n[auth]";
+    let server = File::new(&RULES.replace("[auth]", limits)).serve();
+    let mut first = Connection::open(&server);
+    assert!(first.send("/live/sse?channel=news").head().starts_with("HTTP/1.1 200 "));
+    let mut second = Connection::open(&server);
+    second.send("/live/sse?channel=news").head();
+    second.line_with("\"code\":\"too_many\"");
+}
+
+#[test]
 fn the_command_line_has_the_last_word_about_the_address() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let file = File::new(&RULES.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string()));
