@@ -18,6 +18,7 @@ mod server;
 
 mod catch_up;
 mod codes;
+mod cross_site;
 mod crowd;
 mod cursors;
 mod decision;
@@ -28,7 +29,9 @@ mod fuzz;
 mod heartbeat;
 mod history;
 mod hooks;
+mod limits;
 mod long_poll;
+mod metrics;
 mod order;
 mod presence;
 mod presence_rights;

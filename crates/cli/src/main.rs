@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+mod check;
+mod config;
 mod serve;
 
 /// Real-time channels over WebSocket, SSE and long-poll.
@@ -22,15 +24,21 @@ struct Program {
 enum Command {
     /// Serve channels until SIGTERM or Ctrl-C.
     Serve(serve::Options),
+    /// Checks a configuration file, and prints what would be served.
+    CheckConfig(check::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let program = Program::parse();
     log_to_stderr();
-    let outcome = match program.command {
-        Command::Serve(options) => serve::run(options).await,
-    };
+    match program.command {
+        Command::Serve(options) => told(serve::run(options).await),
+        Command::CheckConfig(options) => told(check::run(options).await),
+    }
+}
+
+fn told(outcome: Result<(), impl Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,6 +10,7 @@ use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
 use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
+use crate::edge::EdgeSettings;
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
 use crate::hub::{Capacity, Config, Feeds, Hub, Parts, Ruled};
@@ -54,6 +55,7 @@ pub struct Builder {
     capacity: Capacity,
     pub(crate) hooks: HooksBuilder,
     hook_timeout: Duration,
+    pub(crate) edge: EdgeSettings,
     auth: Arc<dyn AnyAuthenticator>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
@@ -75,6 +77,7 @@ impl Default for Builder {
             capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
             hooks: HooksBuilder::default(),
             hook_timeout: HOOK_TIMEOUT,
+            edge: EdgeSettings::default(),
             auth: Arc::new(Nobody),
             clock: None,
             entropy: None,
@@ -215,6 +218,7 @@ impl Builder {
         check_config(&self.config, self.capacity, self.hook_timeout)?;
         let hooks = self.hooks.build(self.hook_timeout)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let edge = self.edge.build(Arc::clone(&clock))?;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
@@ -227,7 +231,7 @@ impl Builder {
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
         let (config, auth) = (self.config, self.auth);
-        let hub = Arc::new(Hub::new(Parts { config, rules, auth, hooks, feeds, backplane, clock, entropy }));
+        let hub = Arc::new(Hub::new(Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy }));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.revocations).run()));
@@ -324,6 +328,12 @@ pub enum BuildError {
     /// A setting is larger than anything sensible: 16 MiB of message, 65,536 channels, a day.
     #[error("{0} is too large")]
     TooLarge(&'static str),
+    /// An origin to be let in is none.
+    #[error("allowed_origins: {0:?} is no origin, `scheme://host[:port]`")]
+    Origin(String),
+    /// A proxy to be trusted is neither a network nor an address.
+    #[error("trusted_proxies: {0:?} is neither a network, as `10.0.0.0/8`, nor an address")]
+    Proxy(String),
     /// The system has no randomness to give.
     #[error("the system's random generator does not work")]
     Entropy(#[source] getrandom::Error),
@@ -367,5 +377,11 @@ mod tests {
         }
         assert_eq!(error(builder().hook_timeout(Duration::ZERO)).await, "hook_timeout must not be zero");
         assert_eq!(error(builder().heartbeat_ws(Duration::MAX)).await, "heartbeat_ws is too large");
+        assert_eq!(error(builder().connections(0)).await, "connections must not be zero");
+        assert_eq!(error(builder().publishes_per_second(1_000_001)).await, "publishes_per_second is too large");
+        let no_origin = error(builder().allowed_origins(["https://app.example", "null"])).await;
+        assert_eq!(no_origin, "allowed_origins: \"null\" is no origin, `scheme://host[:port]`");
+        let no_network = error(builder().trusted_proxies(["10.0.0.0/8", "proxy"])).await;
+        assert!(no_network.starts_with("trusted_proxies: \"proxy\" is neither"), "{no_network}");
     }
 }

@@ -5,22 +5,41 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tricast_core::access::Identity;
 use tricast_core::protocol::Code;
 use tricast_core::protocol::event::Bye;
 
 use crate::auth::Login;
+use crate::edge::Ticket;
+use crate::hooks::{Refused, Transport};
 use crate::hub::{Draining, GOING_AWAY, Hub};
+use crate::metrics::Shown;
 
 /// What ends a connection from this side. It counts as one while this is held.
 pub(crate) struct Ending {
     drain: watch::Receiver<Option<Draining>>,
+    /// Its place among the connections; none where it is only told that there is no room.
+    ticket: Option<(Ticket, Shown)>,
     /// Boxed, for most connections have none.
     expiry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Ending {
     pub(crate) fn new(hub: &Hub) -> Self {
-        Self { drain: hub.connect(), expiry: None }
+        Self { drain: hub.connect(), ticket: None, expiry: None }
+    }
+
+    /// The connection has this place among those that there may be, until it ends.
+    pub(crate) fn hold(&mut self, ticket: Ticket, transport: Transport) {
+        self.ticket = Some((ticket, Shown::new(transport)));
+    }
+
+    /// Counts the connection as this caller's.
+    ///
+    /// # Errors
+    /// They have as many as they may.
+    pub(crate) fn claim(&mut self, who: &Identity, hub: &Hub) -> Result<(), Refused> {
+        self.ticket.as_mut().map_or(Ok(()), |(ticket, _)| hub.claim(ticket, who))
     }
 
     /// Ends the connection when this login does.

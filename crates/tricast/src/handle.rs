@@ -20,6 +20,7 @@ use tricast_core::protocol::event::Member;
 use crate::builder::Builder;
 use crate::hub::{Hub, PublishError};
 use crate::members::{self, PresenceError};
+use crate::metrics;
 use crate::reader::{ReadError, Reader};
 use crate::revocation::RevokeError;
 use crate::transport::sse::{SseRequest, SseResponse};
@@ -216,7 +217,7 @@ async fn publish_in_order(
     for (index, draft) in drafts {
         let outcome = match &stopped {
             Some(problem) => Err(problem.clone()),
-            None => hub.publish(&Identity::Server, &name, draft).await,
+            None => hub.publish(&Identity::Server, &name, draft).await.inspect(metrics::published),
         };
         stopped = outcome.as_ref().err().filter(|problem| problem.code().may_retry()).cloned();
         outcomes.push((index, outcome));
@@ -290,7 +291,7 @@ impl<T> Channel<T> {
     }
 
     pub(crate) async fn publish_draft(&self, draft: Draft) -> Result<Appended, PublishError> {
-        self.hub.publish(&Identity::Server, &self.name, draft).await
+        self.hub.publish(&Identity::Server, &self.name, draft).await.inspect(metrics::published)
     }
 
     pub(crate) async fn reader(&self, start: Start) -> Result<Reader, ReadError> {

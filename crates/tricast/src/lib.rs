@@ -44,6 +44,7 @@
 pub mod auth;
 mod builder;
 mod commands;
+mod edge;
 mod ending;
 mod expiry;
 mod handle;
@@ -52,6 +53,7 @@ mod hooks;
 mod hub;
 mod members;
 mod memory;
+pub mod metrics;
 mod presence;
 mod reader;
 mod revocation;

@@ -36,6 +36,10 @@ impl Work {
             answers.push(error(reference, None, refused.into()));
             return;
         }
+        if let Err(refused) = ending.claim(&login.who, hub) {
+            answers.push(error(reference, None, refused.into()));
+            return;
+        }
         session.log_in(login.clone()).await;
         ending.follow(&login, hub);
         caller.login = login;

@@ -13,6 +13,7 @@ mod login;
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::vec;
 
@@ -25,11 +26,13 @@ use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribe
 use tricast_core::protocol::{Batch, ClientId, Code, Command, CommandError, Event, Publish, Ref, SubscribeTo};
 
 use crate::auth::Login;
+use crate::edge::{Allowance, Counted};
 use crate::ending::Ending;
 use crate::history::{self, Asked};
 use crate::hooks::{Answer, BegunPublish, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
+use crate::metrics;
 use crate::session::Session;
 pub(crate) use login::not_found_out;
 use login::{leave, welcome};
@@ -37,9 +40,9 @@ use login::{leave, welcome};
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
     /// A WebSocket, with its reader.
-    Socket { session: &'a mut Session, client: &'a ClientId, ending: &'a mut Ending },
-    /// A request to `send`.
-    Send,
+    Socket { session: &'a mut Session, client: &'a ClientId, ending: &'a mut Ending, allowance: &'a mut Allowance },
+    /// A request to `send`, from this address.
+    Send { address: Option<IpAddr> },
 }
 
 /// For whom commands are executed.
@@ -47,6 +50,17 @@ pub(crate) struct Caller<'a> {
     pub(crate) hub: &'a Arc<Hub>,
     pub(crate) login: Login,
     pub(crate) bringer: Bringer<'a>,
+}
+
+impl Caller<'_> {
+    /// Counts a publish, unless it comes too soon.
+    fn check_publish(&mut self) -> Result<(), Refused> {
+        let counted = match &mut self.bringer {
+            Bringer::Socket { allowance, .. } => Counted::Connection(allowance),
+            Bringer::Send { address } => Counted::Caller(*address),
+        };
+        self.hub.check_publish(&self.login.who, counted)
+    }
 }
 
 /// The commands of one frame or body, as far as they are not executed yet.
@@ -94,7 +108,7 @@ impl Reading {
         };
         let session = match &caller.bringer {
             Bringer::Socket { session, .. } => Some(&**session),
-            Bringer::Send => None,
+            Bringer::Send { .. } => None,
         };
         match members::answer(caller.hub, &caller.login.who, session, &channel, data).await {
             Ok(members) => Event::Presence(Presence { reference, channel, members }),
@@ -146,8 +160,7 @@ struct Wanted {
 ///
 /// # Cancel safety
 /// A dropped call may have executed some commands whose answers are lost.
-pub(crate) async fn execute(batch: Batch, hub: &Arc<Hub>, login: Login) -> Vec<Event> {
-    let mut caller = Caller { hub, login, bringer: Bringer::Send };
+pub(crate) async fn execute(batch: Batch, mut caller: Caller<'_>) -> Vec<Event> {
     let mut work = Work::new(batch);
     let mut answers = work.advance(&mut caller).await;
     while work.is_asking() {
@@ -258,16 +271,16 @@ impl Work {
                     session.unsubscribe(&channel);
                     answers.push(Event::Unsubscribed(Unsubscribed { channel, code: None, reference }));
                 }
-                Bringer::Send => answers.push(not_served(name, " on send", reference)),
+                Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
             },
             Command::Hello { token: None, reference, .. } => match &caller.bringer {
                 Bringer::Socket { .. } => answers.extend(welcome(caller, reference)),
-                Bringer::Send => answers.push(not_served(name, " on send", reference)),
+                Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
             },
             Command::Hello { token: Some(token), reference, .. } | Command::Auth { token, reference } => {
                 match &caller.bringer {
                     Bringer::Socket { .. } => self.find_out(token, reference, caller.hub),
-                    Bringer::Send => answers.push(not_served(name, " on send", reference)),
+                    Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
                 }
             }
             Command::History { channel, from, limit, reference } => {
@@ -281,11 +294,14 @@ impl Work {
     }
 
     /// The answer, unless the application is asked first.
-    async fn publish(&mut self, publish: Publish, caller: &Caller<'_>) -> Option<Event> {
+    async fn publish(&mut self, publish: Publish, caller: &mut Caller<'_>) -> Option<Event> {
         let (channel, reference) = (publish.channel.clone(), publish.reference.clone());
         if let Some(failed) = self.stopped.get(&channel) {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
             return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
+        }
+        if let Err(refused) = caller.check_publish() {
+            return Some(self.published(channel, reference, Err(refused.into())));
         }
         let result = match caller.hub.begin_publish(&caller.login.who, &channel, publish.into_draft()).await {
             Ok(BegunPublish::Appended(appended)) => Ok(appended),
@@ -305,7 +321,9 @@ impl Work {
         result: Result<Appended, PublishError>,
     ) -> Event {
         match result.map_err(Failed::from) {
-            Ok(Appended { position, duplicate }) => {
+            Ok(appended) => {
+                metrics::published(&appended);
+                let Appended { position, duplicate } = appended;
                 Event::Published(Published { reference, channel, position, duplicate })
             }
             Err(failed) => {
@@ -327,7 +345,7 @@ impl Work {
     ) -> Option<Event> {
         let client = match caller.bringer {
             Bringer::Socket { client, .. } => Some(client),
-            Bringer::Send => None,
+            Bringer::Send { .. } => None,
         };
         match caller.hub.begin_call(&caller.login.who, client, method, data) {
             Ok(answer) => {
@@ -344,7 +362,7 @@ impl Work {
             Bringer::Socket { session, client, .. } => {
                 (Some(*client), session.position(reading.channel()).is_some(), Transport::Ws)
             }
-            Bringer::Send => (None, false, Transport::Send),
+            Bringer::Send { .. } => (None, false, Transport::Send),
         };
         let subscriber = Subscriber { caller: &caller.login.who, client, transport };
         let judged = reading.judged();

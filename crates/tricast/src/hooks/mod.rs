@@ -58,6 +58,19 @@ pub enum Transport {
     Send,
 }
 
+impl Transport {
+    /// The name of its endpoint.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+            Self::Send => "send",
+        }
+    }
+}
+
 /// A hook, whatever it was made of.
 type Hook<I, O> = Arc<dyn Fn(I) -> BoxFuture<'static, O> + Send + Sync>;
 

@@ -24,6 +24,7 @@ use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
 use crate::auth::{AnyAuthenticator, Login};
+use crate::edge::Edge;
 use crate::presence::Presence;
 use crate::revocation::Revocations;
 
@@ -61,6 +62,7 @@ impl Config {
 /// What a [`Hub`] is made of.
 pub(crate) struct Parts {
     pub(crate) config: Config,
+    pub(crate) edge: Edge,
     pub(crate) rules: Vec<Ruled>,
     pub(crate) auth: Arc<dyn AnyAuthenticator>,
     pub(crate) hooks: Hooks,
@@ -72,6 +74,7 @@ pub(crate) struct Parts {
 
 pub(crate) struct Hub {
     pub(crate) config: Config,
+    pub(crate) edge: Edge,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) feeds: Arc<Feeds>,
@@ -121,11 +124,11 @@ const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
+        let Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
         let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock), &*entropy);
         let revocations = Revocations::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
         let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
-        Self { config, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
+        Self { config, edge, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.

@@ -1,9 +1,10 @@
 //! The adapters: how slices of logs and the answers to commands travel.
 //!
 //! They know neither each other nor the inside of a log. Each drives a [`crate::session::Session`] and writes what it
-//! is given; what they share is reading the request ([`query`]), judging where it comes from ([`origin`]) and refusing
-//! it ([`refusal`]).
+//! is given; what they share is reading the request ([`query`]), judging where it comes from ([`origin`], [`cors`]) and
+//! refusing it ([`refusal`]).
 
+mod cors;
 mod origin;
 mod query;
 mod refusal;
@@ -14,13 +15,15 @@ pub(crate) mod send;
 pub(crate) mod sse;
 pub(crate) mod ws;
 
+pub(crate) use cors::cors;
 pub(crate) use origin::local_only;
+pub(crate) use refusal::count;
 
 use axum::response::Response;
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 
-/// Answers `OPTIONS`: no other origin is allowed, so there is nothing to grant but the methods.
+/// Answers `OPTIONS` of whoever CORS has nothing to grant to.
 fn preflight(allow: &'static str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;

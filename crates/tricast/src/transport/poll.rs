@@ -8,22 +8,24 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, VARY};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, VARY,
+};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, sleep_until};
 use tricast_core::access::Identity;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::position::cursor_text;
-use tricast_core::protocol::{Event, SubscribeQuery};
+use tricast_core::protocol::Event;
 
 use super::preflight;
-use super::query::{self, Reading};
+use super::query::{self, Asked, Reading};
 use super::refusal::{Refusal, json_response, told_in_band};
-use crate::auth::Login;
 use crate::ending::Ending;
 use crate::hooks::{Opened, Transport};
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Delivery, Session, Taken};
 
 /// Answers `GET poll` and `POST poll`.
@@ -33,14 +35,14 @@ pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Respo
     }
     let accepted = Instant::now();
     let is_get = request.method() == Method::GET;
-    let (login, query) = match query::read(&hub, Reading::Poll, request).await {
-        Ok(read) => read,
+    let asked = match query::read(&hub, Reading::Poll, request).await {
+        Ok(asked) => asked,
         Err(refusal) => return refusal.response(),
     };
     // By GET, and to nobody in particular: only that is the same for every caller.
-    let may_be_shared = is_get && login.who == Identity::Anonymous && query.client.is_none();
-    let may_be_shared = may_be_shared && query.channels.iter().all(|to| hub.is_public(&to.name));
-    match answer(hub, login, query, accepted).await {
+    let may_be_shared = is_get && asked.login.who == Identity::Anonymous && asked.query.client.is_none();
+    let may_be_shared = may_be_shared && asked.query.channels.iter().all(|to| hub.is_public(&to.name));
+    match answer(hub, asked, accepted).await {
         Ok((answer, same_for_all)) => {
             let mut response = json_response(StatusCode::OK, answer.into());
             if may_be_shared && same_for_all {
@@ -63,18 +65,16 @@ pub(crate) async fn share(mut response: Response) -> Response {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=10"));
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
         headers.remove(VARY);
     }
     response
 }
 
-async fn answer(
-    hub: Arc<Hub>,
-    login: Login,
-    query: SubscribeQuery,
-    accepted: Instant,
-) -> Result<(Vec<u8>, bool), Refusal> {
+async fn answer(hub: Arc<Hub>, asked: Asked, accepted: Instant) -> Result<(Vec<u8>, bool), Refusal> {
+    let Asked { ticket, login, query } = asked;
     let mut ending = Ending::new(&hub);
+    ending.hold(ticket, Transport::Poll);
     ending.follow(&login, &hub);
     Refusal::of_draining(&hub)?;
     let admitted = query::ask(&hub, &login.who, Transport::Poll, &query).await?;
@@ -132,6 +132,7 @@ impl Events {
     }
 
     fn put(&mut self, event: &Event) {
+        metrics::told(event, Transport::Poll);
         self.tells_more = true;
         self.separate();
         event.put_json(&mut self.json);

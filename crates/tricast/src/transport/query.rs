@@ -15,6 +15,7 @@ use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery, SubscribeTo}
 
 use super::refusal::Refusal;
 use crate::auth::Login;
+use crate::edge::Ticket;
 use crate::hooks::{Connected, Permits, Subscriber, Transport};
 use crate::hub::Hub;
 
@@ -33,11 +34,20 @@ pub(crate) enum Reading {
     Poll,
 }
 
-/// Finds out who makes a request to `sse` or `poll`, reads its query, and refuses what the rules refuse.
+/// Who asks for what.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) ticket: Ticket,
+    pub(crate) login: Login,
+    pub(crate) query: SubscribeQuery,
+}
+
+/// Finds room for a request to `sse` or `poll`, finds out who makes it, reads its query, and refuses
+/// what the rules refuse.
 ///
 /// # Errors
 /// The refusal to answer with.
-pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Result<(Login, SubscribeQuery), Refusal> {
+pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Result<Asked, Refusal> {
     let (parts, body) = request.into_parts();
     if parts.method != Method::GET && parts.method != Method::POST {
         return Err(Refusal::method(METHODS));
@@ -47,8 +57,9 @@ pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Resul
         Reading::Poll => (Transport::Poll, None),
     };
     // Before anything of a body is read: who may not come in costs nothing more.
-    let login = hub.log_in_request(&parts, transport).await;
-    let login = login.map_err(|refused| Refusal::of_refused(None, refused))?;
+    let mut ticket = hub.admit(&parts).map_err(Refusal::of_caller)?;
+    let login = hub.log_in_request(&parts, transport).await.map_err(Refusal::of_caller)?;
+    hub.claim(&mut ticket, &login.who).map_err(Refusal::of_caller)?;
     let endpoint = match reading {
         Reading::Sse => Endpoint::Sse { last_event_id: last_event_id.as_deref() },
         Reading::Poll => Endpoint::Poll,
@@ -62,7 +73,7 @@ pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Resul
         SubscribeQuery::parse_post(&text, endpoint, most)?
     };
     admit(hub, &login.who, &query)?;
-    Ok((login, query))
+    Ok(Asked { ticket, login, query })
 }
 
 /// Refuses a query whose channels the rules refuse, before anybody else is asked.
@@ -94,7 +105,7 @@ pub(crate) async fn ask(
 ) -> Result<Admitted, Refusal> {
     let client = query.client.as_ref();
     let connected = hub.connected(who, client, transport).await;
-    let connected = connected.map_err(|refused| Refusal::of_refused(None, refused))?;
+    let connected = connected.map_err(Refusal::of_caller)?;
     let channels = query.channels.iter().map(|to| &to.name);
     let Some(answer) = hub.begin_permits(Subscriber { caller: who, client, transport }, channels) else {
         return Ok(Admitted { _connected: connected, permits: Permits::default() });

@@ -19,7 +19,7 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
-use super::query::{self, Admitted, Reading};
+use super::query::{self, Admitted, Asked, Reading};
 use super::refusal::Refusal;
 use crate::auth::Login;
 use crate::hooks::Transport;
@@ -33,16 +33,14 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
     }
     let posted = request.method() == Method::POST;
     let raw = request.uri().query().map(|query| SubscribeQuery::parse_get(query, Endpoint::Poll));
-    let (login, query) = match query::read(&hub, Reading::Sse, request).await {
-        Ok(read) => read,
+    let Asked { ticket, login, query } = match query::read(&hub, Reading::Sse, request).await {
+        Ok(asked) => asked,
         Err(refusal) => {
             // Nobody could say who this is: what is told has the form of what was asked for, and that is all.
             return match raw {
                 Some(Ok(query)) if !posted && refusal.code().may_retry_as_is() => {
                     let mode = mode(&hub, &Identity::Server, &query);
-                    EventStream::new(hub, Login::default(), mode, query, Admitted::default())
-                        .turned_away(refusal)
-                        .into_response()
+                    EventStream::new(hub, Login::default(), mode, query).turned_away(refusal).into_response()
                 }
                 _ => refusal.response(),
             };
@@ -51,11 +49,11 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
     let admitted = query::ask(&hub, &login.who, Transport::Sse, &query).await;
     let mode = if posted { Mode::Envelope } else { mode(&hub, &login.who, &query) };
     match admitted {
-        Ok(admitted) if posted => post(EventStream::new(hub, login, mode, query, admitted)).await,
-        Ok(admitted) => EventStream::new(hub, login, mode, query, admitted).into_response(),
+        Ok(admitted) if posted => post(EventStream::new(hub, login, mode, query).admitted(ticket, admitted)).await,
+        Ok(admitted) => EventStream::new(hub, login, mode, query).admitted(ticket, admitted).into_response(),
         // Any other status than 200 would end an `EventSource` for good.
         Err(refusal) if !posted && refusal.code().may_retry_as_is() => {
-            EventStream::new(hub, login, mode, query, Admitted::default()).turned_away(refusal).into_response()
+            EventStream::new(hub, login, mode, query).turned_away(refusal).into_response()
         }
         Err(refusal) => refusal.response(),
     }
@@ -150,7 +148,12 @@ impl SseResponse {
             Err(refusal) => return refusal.response(),
         };
         let mode = mode(&self.hub, &login.who, &query);
-        EventStream::new(self.hub, login, mode, query, Admitted::default()).into_response()
+        let ticket = self.hub.admit_from(None, &login.who);
+        let stream = EventStream::new(self.hub, login, mode, query);
+        match ticket {
+            Ok(ticket) => stream.admitted(ticket, Admitted::default()).into_response(),
+            Err(refused) => stream.turned_away(Refusal::of_caller(refused)).into_response(),
+        }
     }
 
     fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {

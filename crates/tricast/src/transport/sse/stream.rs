@@ -19,8 +19,11 @@ use tricast_core::protocol::{Event, SubscribeQuery};
 
 use super::in_flight::InFlight;
 use crate::auth::Login;
+use crate::edge::Ticket;
 use crate::ending::Ending;
+use crate::hooks::Transport;
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Begun, Delivery, Session, Taken};
 use crate::transport::query::Admitted;
 use crate::transport::refusal::{Refusal, told_in_band};
@@ -69,7 +72,7 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
@@ -86,9 +89,15 @@ impl EventStream {
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
             query,
-            admitted,
+            admitted: Admitted::default(),
             stage: Stage::New,
         }
+    }
+
+    /// The stream of a reader who was let in.
+    pub(super) fn admitted(mut self, ticket: Ticket, admitted: Admitted) -> Self {
+        self.ending.hold(ticket, Transport::Sse);
+        Self { admitted, ..self }
     }
 
     /// A stream that only says why there is none, and when to come back.
@@ -328,6 +337,7 @@ impl EventStream {
 }
 
 fn put_data(out: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Sse);
     out.extend_from_slice(b"data: ");
     event.put_json(out);
     out.extend_from_slice(b"\n\n");

@@ -38,11 +38,14 @@ use self::handshake::Io;
 use self::socket::{End, Limits, Received, Socket, WriteError};
 use super::origin::check_origin;
 use super::preflight;
+use super::refusal::told;
 use crate::auth::{Credentials, Login};
 use crate::commands::{Bringer, Caller, Work, not_found_out};
+use crate::edge::{Allowance, Ticket};
 use crate::ending::Ending;
 use crate::hooks::{Connected, Refused, Transport};
 use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Delivery, Session};
 
 /// Frames that are executed before what they led to is written.
@@ -62,14 +65,15 @@ pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Res
         Ok(accepted) => accepted,
         Err(refusal) => return refusal_response(refusal),
     };
-    if let Err(refusal) = check_origin(request.headers(), request.uri()) {
+    if let Err(refusal) = check_origin(&hub, &request) {
         return refusal.response();
     }
     let query = SubscribeQuery::parse_get(request.uri().query().unwrap_or_default(), Endpoint::Ws);
     let (tricast_v1, upgrade) = (accepted.tricast_v1, accepted.upgrade);
     let (head, _) = request.into_parts();
     // Who this is, is found out and told after the upgrade: before it a browser would not see why it failed.
-    let knock = Box::new(Knock { query, head, bearer: accepted.bearer });
+    let admitted = hub.admit(&head);
+    let knock = Box::new(Knock { query, head, bearer: accepted.bearer, admitted });
     let ending = Ending::new(&hub);
     tokio::spawn(async move {
         match upgrade.await {
@@ -92,6 +96,7 @@ struct Connection {
     session: Session,
     client: ClientId,
     beat: Beat,
+    allowance: Allowance,
     /// Commands that wait for the application's answer. Boxed, for an idle connection has none.
     work: Option<Box<Work>>,
     // Before `ending`: whoever waits for connections to end waits for the application to be told as well.
@@ -105,6 +110,8 @@ struct Knock {
     head: Parts,
     /// The token that was offered as a subprotocol.
     bearer: Option<Secret>,
+    /// A place among the connections, if there is one.
+    admitted: Result<Ticket, Refused>,
 }
 
 /// Why a connection is over.
@@ -145,6 +152,7 @@ impl Connection {
             session: session.of_client(Some(client.clone()), config.presence_grace),
             client,
             beat: Beat::new(config.heartbeat_ws, tricast_v1),
+            allowance: Allowance::default(),
             work: None,
             connected: Connected::default(),
             ending,
@@ -216,6 +224,7 @@ impl Connection {
     }
 
     fn slow(&self) {
+        metrics::refused(Code::SlowReader, Transport::Ws);
         tracing::info!(client = self.client.as_str(), "slow_reader");
     }
 
@@ -224,7 +233,8 @@ impl Connection {
         if let Some(bye) = self.hub.farewell() {
             return Err(Over::Bye(bye));
         }
-        let Knock { query, head, bearer } = *knock;
+        let Knock { query, head, bearer, admitted } = *knock;
+        self.ending.hold(admitted.map_err(refused)?, Transport::Ws);
         let SubscribeQuery { channels, cursor, .. } =
             query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
         let hub = Arc::clone(&self.hub);
@@ -234,6 +244,7 @@ impl Connection {
             Some(login) => (login, None),
             None => self.hello().await.map(|(login, hello)| (login, Some(hello)))?,
         };
+        self.ending.claim(&login.who, &hub).map_err(refused)?;
         self.ending.follow(&login, &hub);
         self.session.log_in(login.clone()).await;
         let connecting = hub.connected(&login.who, Some(&self.client), Transport::Ws);
@@ -291,7 +302,8 @@ impl Connection {
 
     fn caller(&mut self) -> Caller<'_> {
         let login = self.session.login().clone();
-        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client, ending: &mut self.ending };
+        let Self { session, client, ending, allowance, .. } = self;
+        let bringer = Bringer::Socket { session, client, ending, allowance };
         Caller { hub: &self.hub, login, bringer }
     }
 
@@ -452,6 +464,7 @@ impl Chunks {
 }
 
 fn put_event(frames: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Ws);
     let json = event.to_json();
     put_text_header(frames, json.len());
     frames.extend_from_slice(json.as_bytes());
@@ -462,5 +475,5 @@ fn refusal_response(refusal: handshake::Refusal) -> Response {
     let event = Event::Error(ErrorEvent::new(Code::BadRequest, refusal.to_string()));
     let mut response = refusal.response(event.to_json());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    told(response, Code::BadRequest)
 }
