@@ -66,7 +66,8 @@ impl Hub {
             let message = format!("the token has more than {TOKEN_BYTES} bytes");
             return Err(Refused::of(Code::Unauthorized, message));
         }
-        let finding = AssertUnwindSafe(self.auth.find_out(credentials)).catch_unwind();
+        // It may panic before it returns its future.
+        let finding = AssertUnwindSafe(async { self.auth.find_out(credentials).await }).catch_unwind();
         let found = timeout(self.hooks.timeout(), finding).await.map_err(|_| HookError::TimedOut(NAME))?;
         let found = found.map_err(|_| {
             tracing::error!("the authenticator panicked");
@@ -125,7 +126,12 @@ impl Hub {
 
 /// The token of `Authorization: Bearer`. Another scheme is the application's own affair.
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refused> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        // A proxy may have judged the other one.
+        return Err(Refused::of(Code::Unauthorized, "there is more than one Authorization header"));
+    }
     let malformed = || Refused::of(Code::Unauthorized, "the Authorization header is not `Bearer` and a token");
     let Some((scheme, token)) = value.as_bytes().split_at_checked(7) else { return Ok(None) };
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
@@ -161,6 +167,15 @@ mod tests {
         assert_eq!(token_of(b"Bearer  "), Err(Code::Unauthorized));
         assert_eq!(token_of(b"Bearer \xff"), Err(Code::Unauthorized));
         assert_eq!(bearer(&HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn of_two_tokens_none_is_taken() {
+        let mut headers = HeaderMap::new();
+        for value in ["Bearer a", "Bearer b"] {
+            headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert_eq!(bearer(&headers).map_err(|refused| refused.code()), Err(Code::Unauthorized));
     }
 
     #[test]
