@@ -19,10 +19,9 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
-use super::query::{self, Admitted, Reading};
+use super::query::{self, Reading};
 use super::refusal::Refusal;
 use crate::auth::Login;
-use crate::hooks::Transport;
 use crate::hub::Hub;
 use stream::{EventStream, Mode};
 
@@ -40,23 +39,19 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
             return match raw {
                 Some(Ok(query)) if !posted && refusal.code().may_retry_as_is() => {
                     let mode = mode(&hub, &Identity::Server, &query);
-                    EventStream::new(hub, Login::default(), mode, query, Admitted::default())
-                        .turned_away(refusal)
-                        .into_response()
+                    EventStream::new(hub, Login::default(), mode, query).turned_away(refusal).into_response()
                 }
                 _ => refusal.response(),
             };
         }
     };
-    let admitted = query::ask(&hub, &login.who, Transport::Sse, &query).await;
     let mode = if posted { Mode::Envelope } else { mode(&hub, &login.who, &query) };
-    match admitted {
-        Ok(admitted) if posted => post(EventStream::new(hub, login, mode, query, admitted)).await,
-        Ok(admitted) => EventStream::new(hub, login, mode, query, admitted).into_response(),
+    let mut stream = EventStream::new(hub, login, mode, query);
+    match stream.ask().await {
+        Ok(()) if posted => post(stream).await,
+        Ok(()) => stream.into_response(),
         // Any other status than 200 would end an `EventSource` for good.
-        Err(refusal) if !posted && refusal.code().may_retry_as_is() => {
-            EventStream::new(hub, login, mode, query, Admitted::default()).turned_away(refusal).into_response()
-        }
+        Err(refusal) if !posted && refusal.code().may_retry_as_is() => stream.turned_away(refusal).into_response(),
         Err(refusal) => refusal.response(),
     }
 }
@@ -150,7 +145,7 @@ impl SseResponse {
             Err(refusal) => return refusal.response(),
         };
         let mode = mode(&self.hub, &login.who, &query);
-        EventStream::new(self.hub, login, mode, query, Admitted::default()).into_response()
+        EventStream::new(self.hub, login, mode, query).into_response()
     }
 
     fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {

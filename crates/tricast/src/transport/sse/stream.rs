@@ -20,9 +20,10 @@ use tricast_core::protocol::{Event, SubscribeQuery};
 use super::in_flight::InFlight;
 use crate::auth::Login;
 use crate::ending::Ending;
+use crate::hooks::Transport;
 use crate::hub::{Content, Hub};
 use crate::session::{Begun, Delivery, Session, Taken};
-use crate::transport::query::Admitted;
+use crate::transport::query::{self, Admitted};
 use crate::transport::refusal::{Refusal, told_in_band};
 
 /// In which form events are written.
@@ -69,7 +70,7 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
@@ -86,9 +87,20 @@ impl EventStream {
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
             query,
-            admitted,
+            admitted: Admitted::default(),
             stage: Stage::New,
         }
+    }
+
+    /// Asks the application whether it lets the caller in, and which channels it lets it read: of a session that hears
+    /// already what is taken back from its user.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(super) async fn ask(&mut self) -> Result<(), Refusal> {
+        let who = &self.session.login().who;
+        self.admitted = query::ask(&self.hub, who, Transport::Sse, &self.query).await?;
+        Ok(())
     }
 
     /// A stream that only says why there is none, and when to come back.
