@@ -37,9 +37,10 @@ impl Login {
         self.expires_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms)))
     }
 
-    /// How long until its connection is ended: clocks may differ a little.
+    /// How long until its connection is ended: clocks may differ a little. Zero once it is over.
     pub(crate) fn ends_in(&self, now_ms: u64) -> Option<Duration> {
-        let at = self.expires_ms?.saturating_add(TOKEN_LEEWAY_MS);
+        // The last millisecond of the leeway is within it.
+        let at = self.expires_ms?.saturating_add(TOKEN_LEEWAY_MS).saturating_add(1);
         Some(Duration::from_millis(at.saturating_sub(now_ms)))
     }
 
@@ -83,7 +84,7 @@ impl Hub {
     fn log_in(&self, found: Authenticated, now_ms: u64) -> Result<Login, Refused> {
         let Authenticated { identity: who, expires_ms, issued_ms } = found;
         let login = Login { who, expires_ms, since_ms: issued_ms.unwrap_or(now_ms) };
-        if expires_ms.is_some_and(|at| at.saturating_add(TOKEN_LEEWAY_MS) < now_ms) {
+        if login.ends_in(now_ms).is_some_and(|left| left.is_zero()) {
             return Err(Refused::of(Code::TokenExpired, "the token has expired"));
         }
         if login.who.user_id().is_some_and(|user| self.revocations.is_revoked(user, login.since_ms)) {
@@ -195,8 +196,8 @@ mod tests {
     fn a_token_ends_with_leeway_that_nobody_is_told_of() {
         let login = Login { expires_ms: Some(10_000), ..Login::default() };
         assert_eq!(login.expires_in(9_000), Some(Duration::from_secs(1)));
-        assert_eq!(login.ends_in(9_000), Some(Duration::from_secs(6)));
-        assert_eq!((login.expires_in(11_000), login.ends_in(15_000)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        assert_eq!(login.ends_in(9_000), Some(Duration::from_millis(6_001)));
+        assert_eq!((login.expires_in(11_000), login.ends_in(15_001)), (Some(Duration::ZERO), Some(Duration::ZERO)));
         assert_eq!(Login::default().ends_in(u64::MAX), None);
     }
 }
