@@ -10,7 +10,7 @@ use crate::client::{Query, Transport, Ws, type_of};
 const ROOM: &str = "chat:a";
 
 /// What each way says of a code: protocol, 7, and 6 of what may be retried on an event stream by GET.
-fn refusal(way: Way, code: &str, status: u16, close: u16) -> Met {
+pub(super) fn refusal(way: Way, code: &str, status: u16, close: u16) -> Met {
     let code = code.to_owned();
     if way.is_ws() {
         return Met::Closed { code, close, reconnect: true, reason: String::new() };
@@ -24,7 +24,7 @@ fn refusal(way: Way, code: &str, status: u16, close: u16) -> Met {
 }
 
 /// Without what differs from one refusal to the next.
-fn told(met: Met) -> Met {
+pub(super) fn told(met: Met) -> Met {
     match met {
         Met::Closed { code, close, reconnect, .. } => Met::Closed { code, close, reconnect, reason: String::new() },
         Met::Status { code, status, challenge, .. } => Met::Status { code, status, challenge, message: String::new() },
@@ -39,7 +39,7 @@ fn told(met: Met) -> Met {
 #[tokio::test]
 async fn a_refused_token_is_told_in_each_transports_own_way() {
     let server = start_required(|builder| builder).await;
-    let over = format!("ann&exp=-{}", LEEWAY.as_millis());
+    let over = format!("ann&exp=-{}", LEEWAY.as_millis() + 1);
     let long = "x".repeat(8 * 1024 + 1);
     let cases = [
         ("forged", "unauthorized", 401, 4401),

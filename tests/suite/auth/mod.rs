@@ -2,6 +2,7 @@
 
 mod hello;
 mod identity;
+mod jwt;
 mod login;
 mod members;
 mod renewal;

@@ -61,7 +61,7 @@ async fn a_bad_token_is_an_error_and_the_old_one_stays_until_its_end() {
     let mut ws = socket(&server, Some("ann&exp=5000"), &["chat:a"]).await;
     let cases = [
         ("forged", "unauthorized"),
-        ("ann&exp=-5000", "token_expired"),
+        ("ann&exp=-5001", "token_expired"),
         ("nobody can tell", "unavailable"),
         ("panics", "internal"),
         ("panics at once", "internal"),
