@@ -16,6 +16,7 @@ mod board;
 mod client;
 mod server;
 
+mod auth;
 mod catch_up;
 mod codes;
 mod cross_site;

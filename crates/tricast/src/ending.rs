@@ -1,10 +1,16 @@
 //! Why a connection is to end though its peer does nothing: the node drains, or the caller's token is over.
+//!
+//! A token's end is a time of day, so it is the node's clock that says whether it has come; a timer only wakes whoever
+//! waits for it. Whoever asks whether an end is due, before it delivers anything, delivers nothing after it, though the
+//! timer be late.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tricast_core::access::Identity;
 use tricast_core::protocol::Code;
 use tricast_core::protocol::event::Bye;
@@ -15,13 +21,22 @@ use crate::hooks::{Refused, Transport};
 use crate::hub::{Draining, GOING_AWAY, Hub};
 use crate::metrics::Shown;
 
+/// After what time the clock is looked at again: timers stand still while a machine sleeps, and clocks are set.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// What ends a connection from this side. It counts as one while this is held.
 pub(crate) struct Ending {
     drain: watch::Receiver<Option<Draining>>,
     /// Its place among the connections; none where it is only told that there is no room.
     ticket: Option<(Ticket, Shown)>,
     /// Boxed, for most connections have none.
-    expiry: Option<Pin<Box<Sleep>>>,
+    expiry: Option<Box<Expiry>>,
+}
+
+/// The end of a login.
+struct Expiry {
+    login: Login,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Ending {
@@ -44,9 +59,11 @@ impl Ending {
 
     /// Ends the connection when this login does.
     pub(crate) fn follow(&mut self, login: &Login, hub: &Hub) {
-        // A token that outlives the runtime's clock never ends a connection.
-        let at = login.ends_in(hub.clock.wall_ms()).and_then(|left| Instant::now().checked_add(left));
-        self.expiry = at.map(|at| Box::pin(sleep_until(at)));
+        let left = login.ends_in(hub.clock.wall_ms());
+        self.expiry = left.map(|left| {
+            let timer = Box::pin(sleep(left.min(LOOK)));
+            Box::new(Expiry { login: login.clone(), timer })
+        });
     }
 
     /// Resolves to the last words when the connection is to end.
@@ -57,15 +74,21 @@ impl Ending {
         tokio::select! {
             biased;
             _ = self.drain.wait_for(Option::is_some) => {}
-            () = over(&mut self.expiry) => return Bye::new(Code::TokenExpired, "the token has expired"),
+            () = over(&mut self.expiry, hub) => return Bye::new(Code::TokenExpired, "the token has expired"),
         }
         hub.farewell().unwrap_or_else(|| Bye::new(Code::Draining, GOING_AWAY))
     }
 }
 
-async fn over(expiry: &mut Option<Pin<Box<Sleep>>>) {
-    match expiry {
-        Some(expiry) => expiry.await,
-        None => pending().await,
-    }
+/// Looks at the clock whenever it is polled, whatever for.
+async fn over(expiry: &mut Option<Box<Expiry>>, hub: &Hub) {
+    let Some(expiry) = expiry else { return pending().await };
+    poll_fn(|cx| {
+        while let Some(left) = expiry.login.ends_in(hub.clock.wall_ms()).filter(|left| !left.is_zero()) {
+            ready!(expiry.timer.as_mut().poll(cx));
+            expiry.timer.as_mut().reset(Instant::now() + left.min(LOOK));
+        }
+        Poll::Ready(())
+    })
+    .await;
 }

@@ -6,9 +6,12 @@
 //!
 //! # How a connection learns
 //! Each connection of a user holds [`Orders`], and is on the list of that user. An order rings the connection's bell, and
-//! its session obeys when it next takes what is new, on whatever transport.
+//! its session obeys when it next takes what is new, on whatever transport. What it asks the application for meanwhile
+//! it has not got yet: so an order stays until the answer is there, and what was let in by an answer from before it is
+//! ended by it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,11 +54,13 @@ struct Revoked {
 pub(crate) struct Orders {
     bell: Arc<Bell>,
     since_ms: u64,
+    /// Where it stands on its user's list. Changed by whoever changes the list.
+    place: AtomicUsize,
     left: Mutex<Ordered>,
 }
 
 /// What is left to obey.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ordered {
     /// All of it is over, for this reason.
     pub(crate) over: Option<Code>,
@@ -67,6 +72,16 @@ impl Orders {
     /// Takes what there is to obey.
     pub(crate) fn take(&self) -> Ordered {
         std::mem::take(&mut *self.lock())
+    }
+
+    /// As [`Orders::take`], but it is all there the next time as well.
+    pub(crate) fn look(&self) -> Ordered {
+        self.lock().clone()
+    }
+
+    /// Obeys these as well: another's, whose place on the list this takes.
+    pub(crate) fn inherit(&self, other: &Self) {
+        other.take().channels.iter().for_each(|channel| self.give(Some(channel), Code::Unauthorized));
     }
 
     fn give(&self, channel: Option<&ChannelName>, code: Code) {
@@ -95,7 +110,14 @@ pub(crate) struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.revocations.users.remove_if_mut(&self.user, |_, listed| {
-            listed.retain(|orders| !Arc::ptr_eq(orders, &self.orders));
+            // A user may have very many connections, which may all end at once: none looks through all others.
+            let place = self.orders.place.load(Ordering::Relaxed);
+            if place < listed.len() {
+                listed.swap_remove(place);
+            }
+            if let Some(moved) = listed.get(place) {
+                moved.place.store(place, Ordering::Relaxed);
+            }
             listed.is_empty()
         });
     }
@@ -199,7 +221,8 @@ impl Revocations {
             }
             since.insert(user.clone(), message.at);
         }
-        let Some(listed) = self.users.get(&user) else { return };
+        // Nobody is woken under the list's lock.
+        let listed = self.users.get(&user).map(|listed| listed.value().clone()).unwrap_or_default();
         listed.iter().filter(|orders| orders.since_ms <= message.at).for_each(|orders| {
             orders.give(channel, Code::Unauthorized);
         });
@@ -207,7 +230,11 @@ impl Revocations {
 
     /// Nobody knows whose rights were taken back: every user shows anew who it is.
     fn doubt_everybody(&self) {
-        self.users.iter().for_each(|listed| listed.iter().for_each(|orders| orders.give(None, Code::Unavailable)));
+        let users: Vec<UserId> = self.users.iter().map(|listed| listed.key().clone()).collect();
+        for user in users {
+            let listed = self.users.get(&user).map(|listed| listed.value().clone()).unwrap_or_default();
+            listed.iter().for_each(|orders| orders.give(None, Code::Unavailable));
+        }
     }
 }
 
@@ -215,9 +242,13 @@ impl Hub {
     /// Puts a connection on its user's list; `None` where nobody signed in.
     pub(crate) fn list(&self, login: &Login, bell: &Arc<Bell>) -> Option<Listed> {
         let user = login.who.user_id()?.clone();
-        let orders = Orders { bell: Arc::clone(bell), since_ms: login.since_ms, left: Mutex::default() };
-        let orders = Arc::new(orders);
-        self.revocations.users.entry(user.clone()).or_default().push(Arc::clone(&orders));
+        let (bell, since_ms) = (Arc::clone(bell), login.since_ms);
+        let orders = Arc::new(Orders { bell, since_ms, place: AtomicUsize::default(), left: Mutex::default() });
+        {
+            let mut listed = self.revocations.users.entry(user.clone()).or_default();
+            orders.place.store(listed.len(), Ordering::Relaxed);
+            listed.push(Arc::clone(&orders));
+        }
         // Listed first, then asked: what is revoked in between is told one way or the other.
         if self.revocations.is_revoked(&user, login.since_ms) {
             orders.give(None, Code::Unauthorized);
@@ -270,4 +301,74 @@ impl Drop for Place {
 async fn retry(error: &BackplaneError) {
     tracing::warn!(%error, "the log of revocations cannot be read; next try in a second");
     tokio::time::sleep(RETRY).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tricast;
+    use tricast_core::access::User;
+
+    fn login(user: &str) -> Login {
+        let mut login = Login::default();
+        login.who = User::new(user.parse().unwrap()).into();
+        login
+    }
+
+    async fn hub() -> Arc<Hub> {
+        Arc::clone(Tricast::builder().build().await.unwrap().hub())
+    }
+
+    #[tokio::test]
+    async fn the_list_of_a_user_goes_with_its_last_connection_in_whatever_order_they_end() {
+        let hub = hub().await;
+        assert!(hub.list(&Login::default(), &Arc::default()).is_none(), "nobody has no list");
+        for ending in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]] {
+            let mut listed: Vec<_> = (0..3).map(|_| hub.list(&login("ann"), &Arc::default())).collect();
+            let other = hub.list(&login("bob"), &Arc::default());
+            for (ended, index) in ending.into_iter().enumerate() {
+                assert_eq!(hub.revocations.users.get(&"ann".parse().unwrap()).unwrap().len(), 3 - ended);
+                listed[index] = None;
+                hub.revoke(&"ann".parse().unwrap(), Some(&"chat:a".parse().unwrap())).await.unwrap();
+                let left = listed.iter().flatten();
+                // Whoever is left is told all the same.
+                let told = async {
+                    for one in left {
+                        while one.orders.take().channels.is_empty() {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                };
+                told.await;
+            }
+            drop(other);
+            assert!(hub.revocations.users.is_empty(), "{ending:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_a_connection_can_be_told_one_by_one_ends_it() {
+        let hub = hub().await;
+        let listed = hub.list(&login("ann"), &Arc::default()).unwrap();
+        for number in 0..ORDERS {
+            let channel = format!("chat:{number}").parse().unwrap();
+            // Twice the same is told once.
+            listed.orders.give(Some(&channel), Code::Unauthorized);
+            listed.orders.give(Some(&channel), Code::Unauthorized);
+        }
+        assert_eq!(listed.orders.look().over, None);
+        listed.orders.give(Some(&"chat:more".parse().unwrap()), Code::Unauthorized);
+        let Ordered { over, channels } = listed.orders.take();
+        assert_eq!((over, channels.len()), (Some(Code::Unauthorized), ORDERS));
+        assert!(listed.orders.take().channels.is_empty());
+    }
+
+    /// A node that finds a gap in the log cannot know whose rights it missed.
+    #[tokio::test]
+    async fn in_doubt_every_user_shows_anew_who_it_is() {
+        let hub = hub().await;
+        let listed = ["ann", "bob"].map(|user| hub.list(&login(user), &Arc::default()).unwrap());
+        hub.revocations.doubt_everybody();
+        assert_eq!(listed.each_ref().map(|one| one.orders.take().over), [Some(Code::Unavailable); 2]);
+    }
 }

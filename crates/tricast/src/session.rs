@@ -32,6 +32,8 @@ pub(crate) struct Session {
     login: Login,
     /// Where it is told what is taken back from its user.
     listed: Option<Listed>,
+    /// Whether the application is being asked what it may read: what is taken back meanwhile is not to be had by that.
+    asking: bool,
     bell: Arc<Bell>,
     /// In which form it takes messages; `None`: as they are.
     encoding: Option<Encoding>,
@@ -95,7 +97,8 @@ impl Session {
     pub(crate) fn new(hub: Arc<Hub>, login: Login, encoding: Option<Encoding>) -> Self {
         let (bell, subscriptions) = (Arc::default(), Vec::new());
         let listed = hub.list(&login, &bell);
-        Self { hub, login, listed, bell, encoding, subscriptions, turn: 0, visitor: None, live_for_all: true }
+        let (asking, turn, visitor, live_for_all) = (false, 0, None, true);
+        Self { hub, login, listed, asking, bell, encoding, subscriptions, turn, visitor, live_for_all }
     }
 
     /// The reader of this client, who has its place on channels with presence; for `linger` after this session has gone.
@@ -123,7 +126,11 @@ impl Session {
     pub(crate) async fn log_in(&mut self, login: Login) {
         let is_another = login.who.user_id() != self.login.who.user_id();
         // On the new list before it leaves the old one.
-        self.listed = self.hub.list(&login, &self.bell);
+        let listed = self.hub.list(&login, &self.bell);
+        if let (Some(listed), Some(old)) = (&listed, &self.listed) {
+            listed.orders.inherit(&old.orders);
+        }
+        self.listed = listed;
         self.login = login;
         let Some(visitor) = self.visitor.as_mut().filter(|_| is_another) else { return };
         visitor.user = self.login.who.user_id().cloned();
@@ -134,6 +141,11 @@ impl Session {
                 subscription.membership = self.hub.presence.join(channel, visitor, data).await;
             }
         }
+    }
+
+    /// Whether the application is being asked about what this reads or is about to.
+    pub(crate) fn asking(&mut self, asking: bool) {
+        self.asking = asking;
     }
 
     /// The channels that it reads.
@@ -261,7 +273,7 @@ impl Session {
     /// Ends what was taken back from the reader.
     fn obey(&mut self) -> Taken {
         let Some(listed) = &self.listed else { return Taken::default() };
-        let Ordered { over, channels } = listed.orders.take();
+        let Ordered { over, channels } = if self.asking { listed.orders.look() } else { listed.orders.take() };
         let over = over.map(|code| {
             let reason = if code == Code::Unauthorized { "the user's rights were taken back" } else { DOUBT };
             Bye::new(code, reason)

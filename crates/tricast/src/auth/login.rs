@@ -37,9 +37,10 @@ impl Login {
         self.expires_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms)))
     }
 
-    /// How long until its connection is ended: clocks may differ a little.
+    /// How long until its connection is ended: clocks may differ a little. Zero once it is over.
     pub(crate) fn ends_in(&self, now_ms: u64) -> Option<Duration> {
-        let at = self.expires_ms?.saturating_add(TOKEN_LEEWAY_MS);
+        // The last millisecond of the leeway is within it.
+        let at = self.expires_ms?.saturating_add(TOKEN_LEEWAY_MS).saturating_add(1);
         Some(Duration::from_millis(at.saturating_sub(now_ms)))
     }
 
@@ -66,7 +67,8 @@ impl Hub {
             let message = format!("the token has more than {TOKEN_BYTES} bytes");
             return Err(Refused::of(Code::Unauthorized, message));
         }
-        let finding = AssertUnwindSafe(self.auth.find_out(credentials)).catch_unwind();
+        // It may panic before it returns its future.
+        let finding = AssertUnwindSafe(async { self.auth.find_out(credentials).await }).catch_unwind();
         let found = timeout(self.hooks.timeout(), finding).await.map_err(|_| HookError::TimedOut(NAME))?;
         let found = found.map_err(|_| {
             tracing::error!("the authenticator panicked");
@@ -82,7 +84,7 @@ impl Hub {
     fn log_in(&self, found: Authenticated, now_ms: u64) -> Result<Login, Refused> {
         let Authenticated { identity: who, expires_ms, issued_ms } = found;
         let login = Login { who, expires_ms, since_ms: issued_ms.unwrap_or(now_ms) };
-        if expires_ms.is_some_and(|at| at.saturating_add(TOKEN_LEEWAY_MS) < now_ms) {
+        if login.ends_in(now_ms).is_some_and(|left| left.is_zero()) {
             return Err(Refused::of(Code::TokenExpired, "the token has expired"));
         }
         if login.who.user_id().is_some_and(|user| self.revocations.is_revoked(user, login.since_ms)) {
@@ -125,7 +127,12 @@ impl Hub {
 
 /// The token of `Authorization: Bearer`. Another scheme is the application's own affair.
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refused> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        // A proxy may have judged the other one.
+        return Err(Refused::of(Code::Unauthorized, "there is more than one Authorization header"));
+    }
     let malformed = || Refused::of(Code::Unauthorized, "the Authorization header is not `Bearer` and a token");
     let Some((scheme, token)) = value.as_bytes().split_at_checked(7) else { return Ok(None) };
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
@@ -164,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn of_two_tokens_none_is_taken() {
+        let mut headers = HeaderMap::new();
+        for value in ["Bearer a", "Bearer b"] {
+            headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert_eq!(bearer(&headers).map_err(|refused| refused.code()), Err(Code::Unauthorized));
+    }
+
+    #[test]
     fn a_token_takes_the_place_of_one_of_the_same_user_only() {
         let login = |who: Identity| Login { who, ..Login::default() };
         let user = |id: &str| login(User::new(id.parse().unwrap()).into());
@@ -180,8 +196,8 @@ mod tests {
     fn a_token_ends_with_leeway_that_nobody_is_told_of() {
         let login = Login { expires_ms: Some(10_000), ..Login::default() };
         assert_eq!(login.expires_in(9_000), Some(Duration::from_secs(1)));
-        assert_eq!(login.ends_in(9_000), Some(Duration::from_secs(6)));
-        assert_eq!((login.expires_in(11_000), login.ends_in(15_000)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        assert_eq!(login.ends_in(9_000), Some(Duration::from_millis(6_001)));
+        assert_eq!((login.expires_in(11_000), login.ends_in(15_001)), (Some(Duration::ZERO), Some(Duration::ZERO)));
         assert_eq!(Login::default().ends_in(u64::MAX), None);
     }
 }

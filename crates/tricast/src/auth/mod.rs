@@ -12,6 +12,8 @@ mod jwt;
 mod login;
 mod request;
 
+use std::fmt;
+
 use http::request::Parts;
 use tricast_core::access::{Identity, User};
 use tricast_core::backplane::BoxFuture;
@@ -23,8 +25,8 @@ pub use jwt::{Jwt, JwtError, KeyProblem};
 pub(crate) use login::Login;
 pub use request::FromRequest;
 
-/// What a caller brought to prove who it is.
-#[derive(Debug, Clone, Copy)]
+/// What a caller brought to prove who it is. Its `Debug` shows no header, for some of them bear tokens.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Credentials<'a> {
     /// The token of `Authorization: Bearer`, of a subprotocol, or of `hello` and `auth`. One in a cookie is in the
@@ -59,6 +61,17 @@ impl<'a> Credentials<'a> {
         let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
         let mut values = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(known, _)| *known == name);
         values.next().map(|(_, value)| value.trim_matches('"'))
+    }
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token", &self.token)
+            .field("path", &self.request.map(|request| request.uri.path()))
+            .field("transport", &self.transport)
+            .field("now_ms", &self.now_ms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,5 +221,34 @@ impl Authenticator for Nobody {
 
     fn required(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_show_no_token_wherever_it_stands() {
+        let request = http::Request::get("/rt/sse?x=SECRET")
+            .header("authorization", "Bearer SECRET")
+            .header("cookie", "session=SECRET")
+            .header("sec-websocket-protocol", "tricast.v1, bearer.SECRET");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let token = Secret::new("SECRET");
+        let credentials = Credentials::of_request(&parts, Some(&token), Transport::Sse, 7);
+        let shown = format!("{credentials:?}");
+        assert!(shown.contains("/rt/sse") && !shown.contains("SECRET"), "{shown}");
+        assert_eq!(credentials.cookie("session"), Some("SECRET"));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_by_its_whole_name() {
+        let request =
+            http::Request::get("/").header("cookie", "a=1; xsession=no").header("cookie", "session=\"yes\";b=2");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let credentials = Credentials::of_request(&parts, None, Transport::Poll, 0);
+        assert_eq!((credentials.cookie("session"), credentials.cookie("sess")), (Some("yes"), None));
+        assert_eq!(Credentials { request: None, ..credentials }.cookie("session"), None);
     }
 }

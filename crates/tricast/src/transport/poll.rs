@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, VARY,
 };
@@ -77,18 +78,23 @@ async fn answer(hub: Arc<Hub>, asked: Asked, accepted: Instant) -> Result<(Vec<u
     ending.hold(ticket, Transport::Poll);
     ending.follow(&login, &hub);
     Refusal::of_draining(&hub)?;
-    let admitted = query::ask(&hub, &login.who, Transport::Poll, &query).await?;
     // Gone between any two requests: a poller's place outlasts a wait that it does not come back from at once.
     let grace = hub.config.presence_grace;
     let linger = (2 * query.wait).max(grace) + grace;
     let session = Session::new(Arc::clone(&hub), login.clone(), Some(Encoding::Json)).polling();
     let mut session = session.of_client(query.client.clone(), linger);
+    // Asked by a session that hears already what is taken back from its user.
+    let admitted = query::ask(&hub, &login.who, Transport::Poll, &query).await?;
     let mut events = Events::default();
     for opened in admitted.permits.subscribe(&mut session, &query.channels, query.cursor.as_ref(), None).await {
         events.begin(opened)?;
     }
     let deadline = accepted + query.wait;
     loop {
+        if let Some(bye) = ending.due(&hub).now_or_never() {
+            events.put(&Event::Bye(bye));
+            break;
+        }
         let mut taken = session.take(Limit::default()).await;
         let over = taken.over.take();
         events.take(taken);

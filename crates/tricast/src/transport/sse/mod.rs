@@ -19,10 +19,9 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
-use super::query::{self, Admitted, Asked, Reading};
+use super::query::{self, Asked, Reading};
 use super::refusal::Refusal;
 use crate::auth::Login;
-use crate::hooks::Transport;
 use crate::hub::Hub;
 use stream::{EventStream, Mode};
 
@@ -46,15 +45,13 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
             };
         }
     };
-    let admitted = query::ask(&hub, &login.who, Transport::Sse, &query).await;
     let mode = if posted { Mode::Envelope } else { mode(&hub, &login.who, &query) };
-    match admitted {
-        Ok(admitted) if posted => post(EventStream::new(hub, login, mode, query).admitted(ticket, admitted)).await,
-        Ok(admitted) => EventStream::new(hub, login, mode, query).admitted(ticket, admitted).into_response(),
+    let mut stream = EventStream::new(hub, login, mode, query).holding(ticket);
+    match stream.ask().await {
+        Ok(()) if posted => post(stream).await,
+        Ok(()) => stream.into_response(),
         // Any other status than 200 would end an `EventSource` for good.
-        Err(refusal) if !posted && refusal.code().may_retry_as_is() => {
-            EventStream::new(hub, login, mode, query).turned_away(refusal).into_response()
-        }
+        Err(refusal) if !posted && refusal.code().may_retry_as_is() => stream.turned_away(refusal).into_response(),
         Err(refusal) => refusal.response(),
     }
 }
@@ -151,7 +148,7 @@ impl SseResponse {
         let ticket = self.hub.admit_from(None, &login.who);
         let stream = EventStream::new(self.hub, login, mode, query);
         match ticket {
-            Ok(ticket) => stream.admitted(ticket, Admitted::default()).into_response(),
+            Ok(ticket) => stream.holding(ticket).into_response(),
             Err(refused) => stream.turned_away(Refusal::of_caller(refused)).into_response(),
         }
     }

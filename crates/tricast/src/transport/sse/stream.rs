@@ -25,7 +25,7 @@ use crate::hooks::Transport;
 use crate::hub::{Content, Hub};
 use crate::metrics;
 use crate::session::{Begun, Delivery, Session, Taken};
-use crate::transport::query::Admitted;
+use crate::transport::query::{self, Admitted};
 use crate::transport::refusal::{Refusal, told_in_band};
 
 /// In which form events are written.
@@ -94,10 +94,21 @@ impl EventStream {
         }
     }
 
-    /// The stream of a reader who was let in.
-    pub(super) fn admitted(mut self, ticket: Ticket, admitted: Admitted) -> Self {
+    /// The stream of a reader who has a place among the connections.
+    pub(super) fn holding(mut self, ticket: Ticket) -> Self {
         self.ending.hold(ticket, Transport::Sse);
-        Self { admitted, ..self }
+        self
+    }
+
+    /// Asks the application whether it lets the caller in, and which channels it lets it read: of a session that hears
+    /// already what is taken back from its user.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(super) async fn ask(&mut self) -> Result<(), Refusal> {
+        let who = &self.session.login().who;
+        self.admitted = query::ask(&self.hub, who, Transport::Sse, &self.query).await?;
+        Ok(())
     }
 
     /// A stream that only says why there is none, and when to come back.

@@ -309,6 +309,7 @@ impl Connection {
 
     /// Keeps what waits for the application's answer.
     fn keep(&mut self, work: Work) {
+        self.session.asking(work.is_asking());
         self.work = work.is_asking().then(|| Box::new(work));
     }
 
