@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 
 use crate::handle::Tricast;
-use crate::transport::{assets, cors, count, local_only, poll, send, sse, ws};
+use crate::transport::{assets, front, poll, send, sse, ws};
 
 impl Tricast {
     /// The endpoints `ws`, `sse`, `poll`, `send` and `client.js`, to be nested into an application of any state.
@@ -27,16 +27,12 @@ impl Tricast {
         let hub = Arc::clone(self.hub());
         // Each endpoint judges methods itself: axum's `get` would answer HEAD, and upgrades have methods of their own.
         Router::new()
+            .route("/ws", any(ws::ws))
             .route("/sse", any(sse::sse))
             .route("/poll", any(poll::poll))
             .route("/send", any(send::send))
             .route("/client.js", any(assets::client))
-            .layer(from_fn_with_state(Arc::clone(&hub), cors))
-            // No browser asks CORS about a WebSocket: the endpoint judges the origin itself.
-            .route("/ws", any(ws::ws))
-            .layer(from_fn_with_state(Arc::clone(&hub), local_only))
-            .layer(map_response(poll::share))
-            .layer(from_fn(count))
+            .layer(from_fn_with_state(Arc::clone(&hub), front))
             .with_state(hub)
     }
 }

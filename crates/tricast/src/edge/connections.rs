@@ -275,7 +275,7 @@ mod tests {
         let (admitted, of_ann) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (together, wrong) = (Barrier::new(THREADS), Mutex::new(Vec::new()));
         let come = |thread: usize| {
-            let who = if thread % 2 == 0 { Identity::Anonymous } else { user("ann") };
+            let who = if thread < THREADS / 2 { Identity::Anonymous } else { user("ann") };
             for _ in 0..500 {
                 together.wait();
                 let held = (0..THREADS).filter_map(|_| connections.admit(None, &who).ok()).collect::<Vec<_>>();
@@ -285,7 +285,8 @@ mod tests {
                 let seen = (admitted.load(SeqCst), of_ann.load(SeqCst));
                 together.wait();
                 drop(held);
-                (admitted.store(0, SeqCst), of_ann.store(0, SeqCst));
+                admitted.store(0, SeqCst);
+                of_ann.store(0, SeqCst);
                 // All that may be is given, and no more. A panic here would leave the others waiting.
                 if seen.0 != 13 || seen.1 > 7 {
                     wrong.lock().unwrap().push(seen);

@@ -4,13 +4,10 @@
 //! Programs send none. Source: protocol, section 6, "Origin and Host".
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use tricast_core::protocol::Code;
 
 use super::refusal::Refusal;
@@ -34,17 +31,18 @@ pub(crate) fn check_origin(hub: &Hub, request: &Request) -> Result<(), Refusal> 
     Err(Refusal::new(Code::Forbidden, format!("the origin {shown:?} is not this host's")))
 }
 
-/// A middleware that answers only requests which name this machine (DNS rebinding), where that was asked for.
-pub(crate) async fn local_only(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
-    let Some(listen) = hub.config.local_only else { return next.run(request).await };
-    match authority(request.headers(), request.uri()) {
-        Some(host) if is_local(host, listen) => next.run(request).await,
-        host => {
-            let shown: String = host.unwrap_or_default().chars().take(100).collect();
-            let reason = format!("the host {shown:?} is not this machine's");
-            Refusal::new(Code::Forbidden, reason).with_status(StatusCode::FORBIDDEN).response()
-        }
+/// Refuses a request that does not name this machine (DNS rebinding), where that was asked for.
+///
+/// # Errors
+/// `forbidden`, naming the host.
+pub(crate) fn check_host(hub: &Hub, request: &Request) -> Result<(), Refusal> {
+    let Some(listen) = hub.config.local_only else { return Ok(()) };
+    let host = authority(request.headers(), request.uri()).unwrap_or_default();
+    if is_local(host, listen) {
+        return Ok(());
     }
+    let shown: String = host.chars().take(100).collect();
+    Err(Refusal::new(Code::Forbidden, format!("the host {shown:?} is not this machine's")))
 }
 
 /// The request's own authority: `Host`, or what its request line says.

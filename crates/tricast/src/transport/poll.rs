@@ -60,7 +60,7 @@ pub(crate) async fn poll(State(hub): State<Arc<Hub>>, request: Request) -> Respo
 struct Shared;
 
 /// Lets caches keep what is marked so. Outside of whatever else sets headers: such an answer depends on nobody.
-pub(crate) async fn share(mut response: Response) -> Response {
+pub(crate) fn share(mut response: Response) -> Response {
     if response.extensions_mut().remove::<Shared>().is_some() {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=10"));

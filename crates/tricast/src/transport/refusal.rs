@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -134,22 +132,11 @@ pub(crate) fn told(mut response: Response, code: Code) -> Response {
     response
 }
 
-/// A middleware that counts the requests that come to nothing.
-pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let endpoint = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let transport = match endpoint {
-        "ws" => Some(Transport::Ws),
-        "sse" => Some(Transport::Sse),
-        "poll" => Some(Transport::Poll),
-        "send" => Some(Transport::Send),
-        // The client is a file.
-        _ => None,
-    };
-    let response = next.run(request).await;
-    if let (Some(transport), Some(Told(code))) = (transport, response.extensions().get()) {
+/// Counts a request that came to nothing.
+pub(crate) fn count(response: &Response, transport: Transport) {
+    if let Some(Told(code)) = response.extensions().get() {
         metrics::refused(*code, transport);
     }
-    response
 }
 
 /// The status that tells a code.
