@@ -32,7 +32,7 @@ use crate::hub::{Hub, PublishError};
 use crate::members;
 use crate::session::Session;
 pub(crate) use login::not_found_out;
-use login::{leave, welcome};
+use login::{stay, welcome};
 
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
@@ -238,7 +238,7 @@ impl Work {
             }
             Asking::Stay { answer } => {
                 let permits = answer.get().await.unwrap_or_else(Permits::from);
-                leave(caller, answers, |channel| permits.refusal(channel).map(Refused::code));
+                stay(caller, answers, &permits);
             }
         }
     }
