@@ -34,6 +34,8 @@ pub(crate) struct Session {
     listed: Option<Listed>,
     /// Whether the application is being asked what it may read: what is taken back meanwhile is not to be had by that.
     asking: bool,
+    /// Why all of it is over, where that was not ordered but found out here.
+    over: Option<Bye>,
     bell: Arc<Bell>,
     /// In which form it takes messages; `None`: as they are.
     encoding: Option<Encoding>,
@@ -97,8 +99,8 @@ impl Session {
     pub(crate) fn new(hub: Arc<Hub>, login: Login, encoding: Option<Encoding>) -> Self {
         let (bell, subscriptions) = (Arc::default(), Vec::new());
         let listed = hub.list(&login, &bell);
-        let (asking, turn, visitor, live_for_all) = (false, 0, None, true);
-        Self { hub, login, listed, asking, bell, encoding, subscriptions, turn, visitor, live_for_all }
+        let (asking, over, turn, visitor, live_for_all) = (false, None, 0, None, true);
+        Self { hub, login, listed, asking, over, bell, encoding, subscriptions, turn, visitor, live_for_all }
     }
 
     /// The reader of this client, who has its place on channels with presence; for `linger` after this session has gone.
@@ -146,6 +148,11 @@ impl Session {
     /// Whether the application is being asked about what this reads or is about to.
     pub(crate) fn asking(&mut self, asking: bool) {
         self.asking = asking;
+    }
+
+    /// Takes nothing any more but these last words.
+    pub(crate) fn end(&mut self, bye: Bye) {
+        self.over = Some(bye);
     }
 
     /// The channels that it reads.
@@ -272,6 +279,9 @@ impl Session {
 
     /// Ends what was taken back from the reader.
     fn obey(&mut self) -> Taken {
+        if self.over.is_some() {
+            return Taken { over: self.over.take(), ..Taken::default() };
+        }
         let Some(listed) = &self.listed else { return Taken::default() };
         let Ordered { over, channels } = if self.asking { listed.orders.look() } else { listed.orders.take() };
         let over = over.map(|code| {

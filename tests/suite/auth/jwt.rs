@@ -173,6 +173,12 @@ async fn its_capabilities_count_where_the_rules_are_closed() {
         assert_eq!(type_of(&read) == "subscribed", reads, "{read}");
         assert_eq!(send(&server, Some(token), &publish("cap:a")).await["type"] == "published", writes);
     }
+    // A back end says no more than others whom its message is from.
+    let mut reader = socket(&server, Some(&back_end), &["cap:a"]).await;
+    let mut spoof = publish("cap:a");
+    spoof["user"] = "eve".into();
+    send(&server, Some(&back_end), &spoof).await;
+    assert_eq!(reader.next_event().await.get("user"), None);
     assert_eq!(send(&server, Some(&writer), &publish("cap:b")).await["code"], "forbidden");
 }
 

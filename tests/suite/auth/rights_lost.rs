@@ -121,6 +121,29 @@ async fn at_renewal_every_kind_of_right_is_looked_at_again() {
     ws.assert_silent().await;
 }
 
+/// No answer is no right that is lost: the client comes back with its positions, and asks again.
+#[tokio::test]
+async fn at_renewal_no_answer_ends_the_connection_and_no_subscription() {
+    let broken = Arc::new(Mutex::new(""));
+    let how = Arc::clone(&broken);
+    let ask = Access::ask(move |_| {
+        let how = *how.lock().unwrap();
+        assert_ne!(how, "panics", "a condition of this test");
+        async move { if how == "hangs" { std::future::pending().await } else { true } }
+    });
+    let server = start(|builder: Builder| builder.rule("ask:{room}", Rule::stream().subscribe(ask))).await;
+    for (how, code, close) in [("hangs", "timeout", 4408), ("panics", "internal", 1011)] {
+        *broken.lock().unwrap() = "";
+        let mut ws = socket(&server, Some("ann"), &["ask:a", "chat:a"]).await;
+        *broken.lock().unwrap() = how;
+        let welcome = ws.ask(json!({"type": "auth", "token": "ann&exp=60000"})).await;
+        assert_eq!(type_of(&welcome), "welcome");
+        let bye = ws.next_event().await;
+        assert_eq!((type_of(&bye), &bye["code"], &bye["reconnect"]), ("bye", &json!(code), &json!(true)));
+        assert_eq!(ws.closed().await.code, close);
+    }
+}
+
 over_transports_of_many_channels!(at_a_resume_every_kind_of_right_is_looked_at_again);
 
 /// On ws what is refused is an `error`; the others tell it in band, and keep `-` in the cursor.

@@ -1,6 +1,7 @@
 //! What a rule asks of a caller.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Identity;
@@ -100,7 +101,8 @@ pub enum Verdict {
 impl Access {
     /// Whoever fulfils this condition. Told who and what the pattern's parameters stand for; must not block.
     ///
-    /// It is asked for every subscription and every publish, and again when a token is renewed.
+    /// It is asked for every subscription and every publish, and again when a token is renewed. Where it panics, nobody is
+    /// let in.
     pub fn when(condition: impl Fn(&Identity, &Params<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self::When(Arc::new(condition))
     }
@@ -144,7 +146,7 @@ impl Access {
             Self::Owner | Self::When(_) => {
                 let Some(params) = pattern.matches(channel.as_str()) else { return Verdict::Refused };
                 match self {
-                    Self::When(condition) => condition(who, &params),
+                    Self::When(condition) => fulfils(condition, who, &params),
                     _ => who.is(params.get(OWNER)),
                 }
             }
@@ -168,6 +170,11 @@ impl Access {
 
 /// The parameter that stands for a channel's owner.
 const OWNER: &str = "user";
+
+/// A panic is the application's, and no reason to end the connection of who asked, nor to let anybody in.
+fn fulfils(condition: &Condition, who: &Identity, params: &Params<'_>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| condition(who, params))).unwrap_or(false)
+}
 
 fn has_capability(who: &Identity, action: Action, channel: &ChannelName) -> bool {
     match who {
@@ -250,6 +257,13 @@ mod tests {
         let able = user("bob", Capabilities::default().publish("ab".parse().unwrap()));
         assert!(matches!(judge(&able), Verdict::Allowed));
         assert!(matches!(judge(&Identity::Anonymous), Verdict::Ask(_)));
+    }
+
+    #[test]
+    fn a_condition_that_panics_lets_nobody_in() {
+        let broken = Access::when(|who, _| who.user().unwrap() == "bob");
+        assert!(!may(&broken, &Identity::Anonymous, Action::Subscribe));
+        assert!(may(&broken, &user("bob", Capabilities::default()), Action::Subscribe));
     }
 
     #[test]

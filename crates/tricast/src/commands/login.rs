@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tricast_core::access::Action;
 use tricast_core::channel::ChannelName;
+use tricast_core::protocol::event::Bye;
 use tricast_core::protocol::{Code, Event, Ref, Secret};
 
 use super::{Asking, Bringer, Caller, Work, error};
 use crate::auth::{Credentials, Login};
-use crate::hooks::{Refused, Subscriber, Transport};
+use crate::hooks::{Permits, Refused, Subscriber, Transport};
 use crate::hub::Hub;
 use crate::session::Delivery;
 
@@ -58,8 +59,23 @@ pub(super) fn welcome(caller: &Caller<'_>, reference: Option<Ref>) -> Option<Eve
     Some(caller.hub.welcome(client, &caller.login, caller.hub.config.heartbeat_ws, reference))
 }
 
+/// Ends the subscriptions of which the application says so. Where it gives no answer, nothing may be read on, but nothing
+/// is lost either: the connection ends, and its client comes back and asks again.
+pub(super) fn stay(caller: &mut Caller<'_>, answers: &mut Vec<Event>, permits: &Permits) {
+    let Bringer::Socket { session, .. } = &mut caller.bringer else { return };
+    let mut refusals = session.channels().filter_map(|channel| permits.refusal(channel));
+    let unanswered = refusals.find(|refused| refused.code().may_retry_as_is()).cloned();
+    drop(refusals);
+    if let Some(refused) = unanswered {
+        let after = refused.retry_after();
+        session.end(Bye { after, ..Bye::new(refused.code(), refused.message()) });
+        return;
+    }
+    leave(caller, answers, |channel| permits.refusal(channel).map(Refused::code));
+}
+
 /// Ends the subscriptions to which the caller has no right any more.
-pub(super) fn leave(caller: &mut Caller<'_>, answers: &mut Vec<Event>, refused: impl Fn(&ChannelName) -> Option<Code>) {
+fn leave(caller: &mut Caller<'_>, answers: &mut Vec<Event>, refused: impl Fn(&ChannelName) -> Option<Code>) {
     let Bringer::Socket { session, .. } = &mut caller.bringer else { return };
     let lost = session.channels().filter_map(|channel| Some((channel.clone(), refused(channel)?)));
     for (channel, code) in lost.collect::<Vec<_>>() {

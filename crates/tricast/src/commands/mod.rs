@@ -35,7 +35,7 @@ use crate::members;
 use crate::metrics;
 use crate::session::Session;
 pub(crate) use login::not_found_out;
-use login::{leave, welcome};
+use login::{stay, welcome};
 
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
@@ -251,7 +251,7 @@ impl Work {
             }
             Asking::Stay { answer } => {
                 let permits = answer.get().await.unwrap_or_else(Permits::from);
-                leave(caller, answers, |channel| permits.refusal(channel).map(Refused::code));
+                stay(caller, answers, &permits);
             }
         }
     }
