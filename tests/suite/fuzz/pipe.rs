@@ -1,15 +1,17 @@
 //! A node behind pipes in memory, on a clock that jumps over whatever it waits for.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
+use axum::{Extension, Router};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tricast::{Access, Rule, Tricast};
+use tricast::{Access, Jwt, Rule, Tricast};
 
 /// More than a poll waits, and than a WebSocket's two heartbeats. No second of it passes.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -39,8 +41,13 @@ impl Node {
             let open = |rule: Rule| rule.keep(20).publish(Access::Anyone);
             let builder = Tricast::builder().rule("chat:{room}", open(Rule::stream()).presence());
             let builder = builder.rule("map:{board}", open(Rule::state())).rule("news:{topic}", Rule::stream());
-            let tricast = builder.build().await.unwrap();
-            let app = Router::new().nest("/rt", tricast.router());
+            let builder = builder.rule("own:{user}", Rule::stream().subscribe(Access::Owner));
+            // Whatever a head may say of who somebody is and where they come from is looked at.
+            let builder = builder.authenticate(Jwt::hs256([7; 32]).cookie("session").optional());
+            let builder = builder.allowed_origins(["https://app.example"]).trusted_proxies(["127.0.0.0/8"]);
+            let tricast = builder.connections_per_ip(1_000_000).build().await.unwrap();
+            let peer = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1)));
+            let app = Router::new().nest("/rt", tricast.router()).layer(Extension(peer));
             tokio::spawn(axum::serve(Pipes(incoming), app).into_future());
         });
         Self { runtime, connect }
