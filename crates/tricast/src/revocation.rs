@@ -307,7 +307,9 @@ async fn retry(error: &BackplaneError) {
 mod tests {
     use super::*;
     use crate::Tricast;
+    use crate::session::{Delivery, Session};
     use tricast_core::access::User;
+    use tricast_core::protocol::SubscribeTo;
 
     fn login(user: &str) -> Login {
         let mut login = Login::default();
@@ -316,7 +318,7 @@ mod tests {
     }
 
     async fn hub() -> Arc<Hub> {
-        Arc::clone(Tricast::builder().build().await.unwrap().hub())
+        Arc::clone(Tricast::builder().rule("chat:{room}", Rule::stream()).build().await.unwrap().hub())
     }
 
     #[tokio::test]
@@ -361,6 +363,20 @@ mod tests {
         let Ordered { over, channels } = listed.orders.take();
         assert_eq!((over, channels.len()), (Some(Code::Unauthorized), ORDERS));
         assert!(listed.orders.take().channels.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_told_to_a_connection_is_obeyed_though_it_was_renewed_in_between() {
+        let hub = hub().await;
+        let mut session = Session::new(Arc::clone(&hub), login("ann"), None);
+        let channel: ChannelName = "chat:a".parse().unwrap();
+        session.subscribe(&[SubscribeTo::new(channel.clone())], None, None).await;
+        let told = hub.revocations.users.get(&"ann".parse().unwrap()).unwrap().value().clone();
+        told[0].give(Some(&channel), Code::Unauthorized);
+        session.log_in(login("ann")).await;
+        let taken = session.take(Limit::default()).await;
+        assert!(matches!(&taken.deliveries[..], [Delivery::Ended { .. }]), "{taken:?}");
+        assert_eq!(session.channels().next(), None);
     }
 
     /// A node that finds a gap in the log cannot know whose rights it missed.
