@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 
 mod check;
 mod config;
@@ -51,6 +51,11 @@ fn told(outcome: Result<(), impl Error>) -> ExitCode {
 /// Logs go to stderr, for stdout is where other programs read the address. `RUST_LOG` chooses them.
 fn log_to_stderr() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    // Below that it shows whole frames, and so the tokens that come in band, whatever `RUST_LOG` asks for.
+    let filter = match "tungstenite=info".parse::<Directive>() {
+        Ok(no_frames) => filter.add_directive(no_frames),
+        Err(_) => filter,
+    };
     let coloured = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(coloured).init();
 }

@@ -47,7 +47,8 @@ pub enum Access {
     Anyone,
     /// Every user.
     SignedIn,
-    /// The user whose id stands for `{user}` in the channel's name.
+    /// The user whose id stands for `{user}` in the channel's name. A parameter runs to the next literal, so where one
+    /// follows it, ids must not have that in them.
     Owner,
     /// Only who has a token that says so.
     Token,
