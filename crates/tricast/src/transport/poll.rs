@@ -87,6 +87,7 @@ async fn answer(
     for opened in admitted.permits.subscribe(&mut session, &query.channels, query.cursor.as_ref(), None).await {
         events.begin(opened)?;
     }
+    session.turn_by_positions();
     let deadline = accepted + query.wait;
     loop {
         let mut taken = session.take(Limit::default()).await;
