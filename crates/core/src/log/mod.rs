@@ -360,6 +360,15 @@ impl Log {
         std::mem::take(&mut self.bytes) > 0
     }
 
+    /// Whether a state holds this key.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        match &self.kept {
+            Kept::Stream(_) => false,
+            Kept::State(state) => state.present(key).is_some(),
+        }
+    }
+
     /// How many keys a state holds, or messages a stream.
     #[must_use]
     pub fn len(&self) -> usize {
