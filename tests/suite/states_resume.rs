@@ -297,6 +297,7 @@ async fn hopping_between_transports_while_keys_churn_converges_without_a_gap() {
         let mut live = None;
         while live.is_none() && (view.seq < stop || !reader.is_at_rest()) {
             let event = reader.next_event().await;
+            assert_ne!(type_of(&event), "gap", "{event}");
             if type_of(&event) == "live" { live = Some(seq_of(&event["position"])) } else { view.take(&event) }
         }
         if let Some(live) = live {
@@ -311,7 +312,6 @@ async fn hopping_between_transports_while_keys_churn_converges_without_a_gap() {
         board.delete(format!("k{}", view.seq + 120)).await;
     };
     board.assert_shown(&view, live);
-    assert_eq!(view.gaps, Vec::<Value>::new());
     assert!(board.keys.len() > 1_800 + 450, "it hopped at least three times");
 }
 
