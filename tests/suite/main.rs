@@ -26,6 +26,8 @@ mod decision;
 mod drain;
 mod embedding;
 mod envelope_sse;
+mod eviction;
+mod fairness;
 mod fuzz;
 mod heartbeat;
 mod history;

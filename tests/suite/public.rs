@@ -8,8 +8,8 @@ use crate::client::http::{Request, Response};
 use crate::server::{Backplane, Server};
 
 /// Whoever brings a token is the user whom it names.
-struct Names {
-    required: bool,
+pub(crate) struct Names {
+    pub(crate) required: bool,
 }
 
 impl Authenticator for Names {

@@ -283,6 +283,38 @@ async fn paging_while_keys_churn_converges_without_a_gap() {
     board.assert_shown(&view, seq);
 }
 
+/// A reader that leaves again and again in the middle of its snapshot, each time for another transport, while keys
+/// change and all deletions of before the base are forgotten.
+#[tokio::test]
+async fn hopping_between_transports_while_keys_churn_converges_without_a_gap() {
+    let case = Case { transport: Transport::Ws, backplane: Backplane::Memory };
+    let mut board = large(case).await;
+    let (mut view, mut query) = (View::default(), board.query());
+    let mut hops = MANY.into_iter().cycle();
+    let live = loop {
+        let mut reader = board.read(hops.next().unwrap(), query.clone()).await;
+        let stop = view.seq + 100;
+        let mut live = None;
+        while live.is_none() && (view.seq < stop || !reader.is_at_rest()) {
+            let event = reader.next_event().await;
+            assert_ne!(type_of(&event), "gap", "{event}");
+            if type_of(&event) == "live" { live = Some(seq_of(&event["position"])) } else { view.take(&event) }
+        }
+        if let Some(live) = live {
+            break live;
+        }
+        query = query.cursor(reader.cursor());
+        drop(reader);
+        let told = format!("k{}", view.seq - 50);
+        board.delete(told.as_str()).await;
+        board.set_and_delete(&format!("at{}-", view.seq), 150).await;
+        board.set(told).await;
+        board.delete(format!("k{}", view.seq + 120)).await;
+    };
+    board.assert_shown(&view, live);
+    assert!(board.keys.len() > 1_800 + 450, "it hopped at least three times");
+}
+
 /// Two states on one connection, each with a base of its own.
 #[tokio::test]
 async fn a_cursor_holds_a_base_for_each_state() {

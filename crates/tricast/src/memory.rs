@@ -15,7 +15,7 @@ use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
 use crate::expiry::Expiries;
-use crate::hub::{Feeds, Known};
+use crate::hub::{Feed, Feeds, Known};
 
 pub(crate) struct Memory {
     feeds: Arc<Feeds>,
@@ -49,7 +49,10 @@ impl Memory {
     }
 
     fn append_now(&self, topic: &Topic, draft: Draft, publisher: &Scope) -> Result<Appended, BackplaneError> {
-        let feed = self.feeds.obtain_to_append(topic)?;
+        let feed = match self.emptied_by(topic, &draft) {
+            Some(feed) => feed,
+            None => self.feeds.obtain_to_append(topic)?,
+        };
         let stamp = Stamp { now_ms: self.clock.wall_ms(), tag: self.tag() };
         let (appended, next_expiry) = feed.with_log(|log| (log.append(draft, publisher, stamp), log.next_expiry()));
         let appended = appended?;
@@ -60,6 +63,12 @@ impl Memory {
             self.tell(&topic.name, appended.position);
         }
         Ok(appended)
+    }
+
+    /// The channel of which this draft deletes a key: that makes room, so it is not refused for want of it.
+    fn emptied_by(&self, topic: &Topic, draft: &Draft) -> Option<Arc<Feed>> {
+        let key = draft.key.as_deref().filter(|_| draft.payload.is_none())?;
+        self.feeds.get(&topic.name).filter(|feed| feed.with_log(|log| log.holds(key)))
     }
 
     /// Lets keys of states leave when their time is over. Ends when this backplane is dropped.

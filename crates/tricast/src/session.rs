@@ -219,6 +219,19 @@ impl Session {
         self.find(channel)?.membership.as_ref()
     }
 
+    /// Begins with another channel the further the reader has come.
+    ///
+    /// A poll's session takes once, and were it always from its first channel on, a few busy ones could fill each of
+    /// its batches and keep the others waiting for ever. Nothing but the positions decides, so that the same cursor is
+    /// answered the same.
+    pub(crate) fn turn_by_positions(&mut self) {
+        // 2^64 over the golden ratio: whatever the steps in which the sum grows, its multiples go through all turns.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let come = self.subscriptions.iter().fold(0, |sum: u64, one| sum.wrapping_add(one.position.seq.get()));
+        let turn = ((come.wrapping_mul(SPREAD) >> 32) * self.subscriptions.len() as u64) >> 32;
+        self.turn = usize::try_from(turn).unwrap_or(0);
+    }
+
     /// Makes [`Session::rung`] resolve once more: there is more to take.
     pub(crate) fn ring(&self) {
         self.bell.ring();

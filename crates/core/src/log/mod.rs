@@ -222,7 +222,7 @@ impl Log {
 
     /// Appends a draft, unless this publisher's id of it is known.
     ///
-    /// Deleting a key that is absent appends nothing, and answers the head.
+    /// Deleting a key that is absent appends nothing, and answers the head; its id is remembered all the same.
     ///
     /// # Errors
     /// The epoch has no number left; on a state, the key is missing, its condition does not hold, or there is no room.
@@ -236,7 +236,7 @@ impl Log {
             check_state(state, &draft)?;
             let key = draft.key.as_deref().unwrap_or_default();
             if draft.payload.is_none() && state.present(key).is_none() {
-                return Ok(Appended { position: Position::new(self.epoch, self.head), duplicate: false });
+                return Ok(self.append_nothing(&draft, publisher, stamp));
             }
         }
         let seq = self.head.next().ok_or(AppendError::Exhausted(self.epoch))?;
@@ -251,6 +251,15 @@ impl Log {
         self.last_append_ms = at;
         self.forget(at);
         Ok(Appended { position: Position::new(self.epoch, seq), duplicate: false })
+    }
+
+    /// Remembers the id of what is done without an append, so that a repeat does not delete what was set meanwhile.
+    fn append_nothing(&mut self, draft: &Draft, publisher: &Scope, stamp: Stamp) -> Appended {
+        if let Some(id) = &draft.id {
+            self.last_append_ms = stamp.now_ms.max(self.last_append_ms);
+            self.dedup.remember(publisher, id, self.head, self.last_append_ms);
+        }
+        Appended { position: self.head().position(), duplicate: false }
     }
 
     /// The messages after a position that can be continued, as many as `limit` allows; none when nothing is new.
@@ -319,13 +328,13 @@ impl Log {
         }
     }
 
-    /// Whether anything was ever appended: an unwritten log can be dropped and made again.
+    /// Whether nothing was ever appended, nor an id is remembered: an unwritten log can be dropped and made again.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.head == Seq::ZERO
+        self.head == Seq::ZERO && self.dedup.is_empty()
     }
 
-    /// When the newest message was appended, in milliseconds since the Unix epoch.
+    /// When the newest message was appended, or an id remembered without one, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn last_append_ms(&self) -> u64 {
         self.last_append_ms
@@ -349,6 +358,15 @@ impl Log {
         let Kept::Stream(stream) = &mut self.kept else { return false };
         *stream = Stream::default();
         std::mem::take(&mut self.bytes) > 0
+    }
+
+    /// Whether a state holds this key.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        match &self.kept {
+            Kept::Stream(_) => false,
+            Kept::State(state) => state.present(key).is_some(),
+        }
     }
 
     /// How many keys a state holds, or messages a stream.

@@ -202,6 +202,23 @@ fn a_condition_is_judged_after_the_id() {
     );
 }
 
+/// The first answer may have been lost, and somebody else may have set the key before the repeat comes.
+#[test]
+fn repeating_a_deletion_deletes_nothing_that_was_set_since() {
+    for was_present in [false, true] {
+        let mut log = state(Retention::state());
+        assert!(log.is_unwritten());
+        if was_present {
+            put(&mut log, set("k", "old"), 0).unwrap();
+        }
+        let deleted = put(&mut log, Draft::delete("k").id("d"), 5).unwrap();
+        assert!(!log.is_unwritten(), "what remembers an id is not made again as it was");
+        put(&mut log, set("k", "new"), 9).unwrap();
+        assert_eq!(put(&mut log, Draft::delete("k").id("d"), 9).unwrap(), deleted);
+        assert_eq!(log.len(), 1, "present before: {was_present}");
+    }
+}
+
 #[test]
 fn a_key_leaves_by_a_deletion_when_its_time_is_over() {
     let mut log = state(Retention { ttl_ms: 100, ..Retention::state() });

@@ -89,6 +89,7 @@ async fn answer(hub: Arc<Hub>, asked: Asked, accepted: Instant) -> Result<(Vec<u
     for opened in admitted.permits.subscribe(&mut session, &query.channels, query.cursor.as_ref(), None).await {
         events.begin(opened)?;
     }
+    session.turn_by_positions();
     let deadline = accepted + query.wait;
     loop {
         if let Some(bye) = ending.due(&hub).now_or_never() {
