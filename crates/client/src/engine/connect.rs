@@ -1,0 +1,128 @@
+//! Getting a connection, and losing it.
+
+use std::time::Duration;
+
+use super::{Engine, Phase};
+use crate::error::{Failure, Refusal};
+use crate::limits::CONNECT_TIMEOUT_MAX;
+use crate::link::{Context, Link, RequestLink, SocketLink};
+use crate::output::{Endpoint, Output};
+use crate::state::State;
+use crate::tokens::Readiness;
+use crate::transport::Transport;
+
+impl Engine {
+    /// Begins a round of tries with the best transport.
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.choice.restart();
+        self.put(Output::State(State::Connecting));
+        self.connect(now);
+    }
+
+    /// The server has spoken: this transport delivers.
+    pub(super) fn prove(&mut self, now: Duration) {
+        if self.proven.is_some() {
+            return;
+        }
+        let Some(transport) = self.choice.current() else { return };
+        self.backoff.reset();
+        self.proven = Some(transport);
+        self.put(Output::State(State::Connected { transport }));
+        self.change_carrier(now);
+    }
+
+    /// There is nothing to read any more.
+    pub(super) fn rest(&mut self) {
+        self.drop_link();
+        self.phase = Phase::Idle;
+        self.put(Output::State(State::Idle));
+    }
+
+    /// Ends the connection without a word about it.
+    pub(super) fn drop_link(&mut self) {
+        if let Some(io) = self.link_io() {
+            self.put(Output::Cancel { io });
+        }
+        self.proven = None;
+        self.phase = Phase::Idle;
+        self.drop_posts();
+    }
+
+    /// The server's last words. It may say them for the last of its subscriptions, which have left already.
+    pub(super) fn said_goodbye(&mut self, refusal: Refusal, is_final: bool, now: Duration) {
+        if !is_final {
+            self.lost(Failure::Refused(refusal), now);
+        } else if self.channels.is_empty() {
+            self.rest();
+        } else {
+            self.close(Some(Failure::Refused(refusal)));
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn lost(&mut self, failure: Failure, now: Duration) {
+        let was_proven = self.proven.is_some();
+        self.drop_link();
+        let is_blamed = match &failure {
+            Failure::Refused(refusal) if refusal.is_about_token() => {
+                if !self.tokens.refused() {
+                    return self.close(Some(failure));
+                }
+                false
+            }
+            Failure::Refused(refusal) if !refusal.may_retry() => return self.close(Some(failure)),
+            Failure::Refused(_) | Failure::Token(_) => false,
+            Failure::Unfit { .. } => true,
+            Failure::Unreachable { .. } => !was_proven,
+        };
+        if is_blamed {
+            self.choice.failed();
+            if self.choice.current().is_some() {
+                if was_proven {
+                    self.put(Output::State(State::Connecting));
+                }
+                return self.connect(now);
+            }
+        }
+        self.wait(failure, now);
+    }
+
+    /// Waits for the next round.
+    pub(super) fn wait(&mut self, failure: Failure, now: Duration) {
+        self.choice.restart();
+        let retry_in = self.backoff.next(self.config.pace, &*self.entropy, failure.retry_after());
+        self.phase = Phase::Waiting { until: now + retry_in };
+        self.put(Output::State(State::Waiting { retry_in, failure }));
+    }
+
+    /// Opens the transport whose turn it is.
+    pub(super) fn open(&mut self, now: Duration) {
+        let Some(transport) = self.choice.current() else {
+            return self.wait(Failure::unreachable("no transport is left"), now);
+        };
+        let factor = 2_u32.saturating_pow(self.backoff.failures());
+        let patience = self.config.connect_timeout.saturating_mul(factor).min(CONNECT_TIMEOUT_MAX);
+        let mut context = Context {
+            now,
+            outputs: &mut self.outputs,
+            ios: &mut self.ios,
+            client: &self.config.client,
+            token: self.tokens.at_hand(),
+        };
+        self.phase = Phase::Linked(match transport {
+            Transport::Ws => Link::Socket(SocketLink::open(patience, &mut context)),
+            Transport::Sse => Link::Requests(RequestLink::new(Endpoint::Sse, patience)),
+            Transport::Poll => Link::Requests(RequestLink::new(Endpoint::Poll, patience)),
+        });
+        self.update_link(now);
+    }
+
+    fn connect(&mut self, now: Duration) {
+        // From now on publishes wait for the connection.
+        self.drop_posts();
+        match self.tokens.readiness() {
+            Readiness::Ready => self.open(now),
+            Readiness::Awaited => self.phase = Phase::AwaitingToken,
+        }
+    }
+}
