@@ -135,8 +135,10 @@ impl Client {
             Entry { reference, id, text: command.to_json(), size, reply, sent_at: None }
         };
         let reference = self.handle.shared.with(|engine, _| engine.publish(&name, entry))?;
-        let _pending = Pending { shared: &self.handle.shared, reference };
-        answer.await.unwrap_or_else(|_| Err(PublishError::Closed { channel: name, closed: self.why_closed() }))
+        let pending = Pending { shared: &self.handle.shared, reference };
+        let answer = answer.await;
+        pending.settled();
+        answer.unwrap_or_else(|_| Err(PublishError::Closed { channel: name, closed: self.why_closed() }))
     }
 
     /// Reads a page of what a channel retains.
@@ -222,8 +224,10 @@ impl Client {
         };
         let shared = &self.handle.shared;
         let reference = shared.with(|engine, now| engine.ask(about, question, now))?;
-        let _pending = Pending { shared, reference };
-        answer.await.unwrap_or_else(|_| Err(AskError::Closed { about: about.into(), closed: self.why_closed() }))
+        let pending = Pending { shared, reference };
+        let answer = answer.await;
+        pending.settled();
+        answer.unwrap_or_else(|_| Err(AskError::Closed { about: about.into(), closed: self.why_closed() }))
     }
 
     fn why_closed(&self) -> Closed {
@@ -241,6 +245,13 @@ impl fmt::Debug for Client {
 struct Pending<'a> {
     shared: &'a Shared,
     reference: u64,
+}
+
+impl Pending<'_> {
+    /// There is nothing to abandon.
+    fn settled(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for Pending<'_> {

@@ -85,7 +85,7 @@ enum Open {
 enum Next {
     Stirred,
     Due,
-    Reported(Io, Report),
+    Reported(Vec<(Io, Report)>),
     Given(Given),
 }
 
@@ -96,11 +96,12 @@ impl Driver {
         let (tokens, mut given) = mpsc::channel(1);
         let (tasks, open) = (JoinSet::new(), HashMap::new());
         let mut driver = Self { shared, network, states, tasks, open, reports, tokens };
+        let mut news = Vec::new();
         while let Some(deadline) = driver.step() {
             while driver.tasks.try_join_next().is_some() {}
             let next = tokio::select! {
                 () = driver.shared.stirred.notified() => Next::Stirred,
-                Some((io, report)) = reported.recv() => Next::Reported(io, report),
+                _ = reported.recv_many(&mut news, REPORTS) => Next::Reported(std::mem::take(&mut news)),
                 Some(given) = given.recv() => Next::Given(given),
                 () = driver.due(deadline) => Next::Due,
             };
@@ -132,7 +133,7 @@ impl Driver {
         match next {
             Next::Stirred => {}
             Next::Due => engine.tick(now),
-            Next::Reported(io, report) => engine.report(io, report, now),
+            Next::Reported(news) => news.into_iter().for_each(|(io, report)| engine.report(io, report, now)),
             Next::Given(given) => engine.given(given, now),
         }
     }

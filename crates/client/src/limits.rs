@@ -44,6 +44,12 @@ pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(500);
 /// Upper bound of all waits between rounds unless configured.
 pub(crate) const BACKOFF_CAP: Duration = Duration::from_secs(30);
 
+/// A proven connection that is cut before it has lived this long counts as short-lived.
+pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(5);
+
+/// After so many short lives in a row the next transport has its turn, until one lives longer.
+pub(crate) const SHORT_LIVES: u32 = 3;
+
 /// How long the server may hold a poll.
 pub(crate) const POLL_WAIT: Duration = Duration::from_secs(25);
 

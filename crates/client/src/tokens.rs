@@ -105,8 +105,13 @@ impl Tokens {
         }
     }
 
-    /// The server refused the token; whether another one may help: not where none was accepted since the last refusal.
-    pub(crate) fn refused(&mut self) -> bool {
+    /// The server refused the token that was used; whether another one may help: not where none was accepted since the last
+    /// refusal.
+    pub(crate) fn refused(&mut self, used: Option<&Secret>) -> bool {
+        // Another one has come, or is coming, meanwhile.
+        if self.has_source && used != self.token.as_ref() {
+            return true;
+        }
         let may_help = self.has_source && !self.doubted;
         self.token = None;
         self.renew_at = None;
@@ -129,7 +134,7 @@ mod tests {
     fn an_anonymous_caller_is_ready_and_no_token_would_help() {
         let mut tokens = Tokens::new(false);
         assert_eq!(tokens.readiness(), Readiness::Ready);
-        assert!(!tokens.ask(NOW) && !tokens.refused());
+        assert!(!tokens.ask(NOW) && !tokens.refused(None));
     }
 
     #[test]
@@ -169,8 +174,25 @@ mod tests {
     #[test]
     fn of_two_refusals_in_a_row_the_second_is_the_end() {
         let mut tokens = Tokens::new(true);
-        assert!(tokens.refused() && !tokens.refused());
+        let refused = |tokens: &mut Tokens, text| tokens.refused(Some(&Secret::new(text)));
+        for (text, may_help) in [("a", true), ("b", false)] {
+            tokens.ask(NOW);
+            tokens.given(token(text), NOW).unwrap();
+            assert_eq!(refused(&mut tokens, text), may_help);
+        }
         tokens.accepted(None, NOW);
-        assert!(tokens.refused());
+        tokens.given(token("c"), NOW).unwrap();
+        assert!(refused(&mut tokens, "c"));
+    }
+
+    #[test]
+    fn a_refusal_of_an_older_token_is_no_doubt_of_the_next() {
+        let mut tokens = Tokens::new(true);
+        tokens.ask(NOW);
+        tokens.given(token("a"), NOW).unwrap();
+        assert!(tokens.refused(Some(&Secret::new("a"))) && tokens.refused(Some(&Secret::new("a"))), "none at hand");
+        tokens.given(token("b"), NOW).unwrap();
+        assert!(tokens.refused(Some(&Secret::new("a"))));
+        assert_eq!(tokens.at_hand(), Some(&Secret::new("b")));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tricast_core::channel::ChannelName;
-use tricast_core::protocol::{Event, Ref};
+use tricast_core::protocol::{Event, Ref, Secret};
 
 use super::{Engine, Phase};
 use crate::error::{AskError, Closed, Failure, PublishError, Refusal};
@@ -16,9 +16,16 @@ use crate::tokens::Readiness;
 
 /// What a POST of commands is about.
 #[derive(Debug)]
-pub(super) enum Post {
+enum Post {
     Publishes(ChannelName),
     Question(u64),
+}
+
+/// A POST that is under way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    post: Post,
+    token: Option<Secret>,
 }
 
 /// What carries commands now.
@@ -124,10 +131,10 @@ impl Engine {
             Report::Ended(failure) => failure,
             Report::Opened | Report::Heard | Report::Event(_) => return,
         };
-        let Some(post) = self.posts.remove(&io) else { return };
+        let Some(Sent { post, token }) = self.posts.remove(&io) else { return };
         if let Failure::Refused(refusal) = &failure
             && refusal.is_about_token()
-            && self.tokens.refused()
+            && self.tokens.refused(token.as_ref())
         {
             return self.failed(&post, &Failure::unreachable("the token was refused"), now);
         }
@@ -200,13 +207,14 @@ impl Engine {
         }
         self.ios += 1;
         let io = Io(self.ios);
-        self.posts.insert(io, post);
         let token = self.tokens.at_hand().cloned();
+        self.posts.insert(io, Sent { post, token: token.clone() });
         self.put(Output::Post { io, endpoint: Endpoint::Send, body: text, token });
     }
 
     fn cancel_posts(&mut self, is_given_up: impl Fn(&Post) -> bool) {
-        let given_up: Vec<Io> = self.posts.iter().filter(|(_, post)| is_given_up(post)).map(|(io, _)| *io).collect();
+        let given_up: Vec<Io> =
+            self.posts.iter().filter(|(_, sent)| is_given_up(&sent.post)).map(|(io, _)| *io).collect();
         for io in given_up {
             self.posts.remove(&io);
             self.put(Output::Cancel { io });

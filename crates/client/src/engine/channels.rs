@@ -91,6 +91,7 @@ impl Engine {
             number: self.numbers,
         };
         self.channels.insert(name.clone(), channel);
+        self.is_stale = true;
         Ok(())
     }
 
@@ -98,6 +99,7 @@ impl Engine {
     pub(crate) fn leave(&mut self, name: &ChannelName, inbox: &Arc<Inbox>, now: Duration) {
         if self.channels.get(name).is_some_and(|channel| Arc::ptr_eq(&channel.inbox, inbox)) {
             self.channels.remove(name);
+            self.is_stale = true;
             self.with_link(now, |link, context| link.forget(name, context));
         }
     }
@@ -106,6 +108,7 @@ impl Engine {
     pub(crate) fn resume(&mut self, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.is_paused = false;
+            self.is_stale = true;
         }
     }
 
@@ -201,6 +204,7 @@ impl Engine {
                 continue;
             }
             let Some(channel) = self.channels.get_mut(name) else { continue };
+            self.is_stale = true;
             let wait = channel.backoff.next(self.config.pace, &*self.entropy, refusal.retry_after);
             channel.rests_until = Some(now + wait);
             // What failed is told once until it is taken: a full inbox would otherwise grow with each try.
@@ -217,6 +221,7 @@ impl Engine {
         for channel in self.channels.values_mut() {
             if channel.rests_until.is_some_and(|until| until <= now) {
                 channel.rests_until = None;
+                self.is_stale = true;
             }
         }
     }
@@ -233,6 +238,7 @@ impl Engine {
     /// The server wants this channel to be read no further.
     fn end_channel(&mut self, name: &ChannelName, code: Option<Code>, refusal: Option<Refusal>) {
         let Some(channel) = self.channels.remove(name) else { return };
+        self.is_stale = true;
         let position = channel.reader.position();
         let told = channel.inbox.push(Item { event: Event::Unsubscribed { code }, position });
         let refusal = refusal.unwrap_or_else(|| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Engine, Phase};
 use crate::error::{Failure, Refusal};
-use crate::limits::CONNECT_TIMEOUT_MAX;
+use crate::limits::{CONNECT_TIMEOUT_MAX, SHORT_LIFE, SHORT_LIVES};
 use crate::link::{Context, Link, RequestLink, SocketLink};
 use crate::output::{Endpoint, Output};
 use crate::state::State;
@@ -27,6 +27,7 @@ impl Engine {
         let Some(transport) = self.choice.current() else { return };
         self.backoff.reset();
         self.proven = Some(transport);
+        self.proven_at = now;
         self.put(Output::State(State::Connected { transport }));
         self.change_carrier(now);
     }
@@ -50,10 +51,14 @@ impl Engine {
 
     /// The server's last words. It may say them for the last of its subscriptions, which have left already.
     pub(super) fn said_goodbye(&mut self, refusal: Refusal, is_final: bool, now: Duration) {
+        let asked = self.with_link(now, |link, _| link.ends_with().to_vec()).unwrap_or_default();
         if !is_final {
             self.lost(Failure::Refused(refusal), now);
         } else if self.channels.is_empty() {
             self.rest();
+        } else if !asked.is_empty() && !asked.iter().any(|name| self.channels.contains_key(name)) {
+            // Others rest, or came since: they are asked for next.
+            self.update_link(now);
         } else {
             self.close(Some(Failure::Refused(refusal)));
         }
@@ -62,10 +67,12 @@ impl Engine {
     /// The connection is over.
     pub(super) fn lost(&mut self, failure: Failure, now: Duration) {
         let was_proven = self.proven.is_some();
+        let lives_are_short = self.count_life(&failure, now);
+        let token = self.with_link(now, |link, _| link.token().cloned()).flatten();
         self.drop_link();
         let is_blamed = match &failure {
             Failure::Refused(refusal) if refusal.is_about_token() => {
-                if !self.tokens.refused() {
+                if !self.tokens.refused(token.as_ref()) {
                     return self.close(Some(failure));
                 }
                 false
@@ -73,7 +80,7 @@ impl Engine {
             Failure::Refused(refusal) if !refusal.may_retry() => return self.close(Some(failure)),
             Failure::Refused(_) | Failure::Token(_) => false,
             Failure::Unfit { .. } => true,
-            Failure::Unreachable { .. } => !was_proven,
+            Failure::Unreachable { .. } => !was_proven || lives_are_short,
         };
         if is_blamed {
             self.choice.failed();
@@ -115,6 +122,16 @@ impl Engine {
             Transport::Poll => Link::Requests(RequestLink::new(Endpoint::Poll, patience)),
         });
         self.update_link(now);
+    }
+
+    /// Counts the lives of proven connections that were cut early, in a row; whether there were too many: something lets the
+    /// transport open and then ends it.
+    fn count_life(&mut self, failure: &Failure, now: Duration) -> bool {
+        if self.proven.is_some() {
+            let is_short = matches!(failure, Failure::Unreachable { .. }) && now - self.proven_at < SHORT_LIFE;
+            self.short_lives = if is_short { self.short_lives + 1 } else { 0 };
+        }
+        self.short_lives >= SHORT_LIVES
     }
 
     fn connect(&mut self, now: Duration) {

@@ -24,7 +24,7 @@ use tricast_core::channel::ChannelName;
 use tricast_core::clock::Entropy;
 use tricast_core::protocol::{ClientId, Event, SubscribeTo};
 
-use self::carry::Post;
+use self::carry::Sent;
 use self::channels::Channel;
 pub(crate) use self::channels::Wish;
 use crate::backoff::{Backoff, Pace};
@@ -65,13 +65,18 @@ pub(crate) struct Engine {
     phase: Phase,
     /// The proven transport.
     proven: Option<Transport>,
+    proven_at: Duration,
+    /// Proven connections that were cut early, in a row.
+    short_lives: u32,
+    /// What is to be read has changed since the link was told.
+    is_stale: bool,
     channels: BTreeMap<ChannelName, Channel>,
     /// How many channels were ever subscribed: the newest has the highest number.
     numbers: u64,
     max_channels: usize,
     outbox: Outbox,
     questions: Questions,
-    posts: BTreeMap<Io, Post>,
+    posts: BTreeMap<Io, Sent>,
 }
 
 /// What the connection is about.
@@ -100,6 +105,9 @@ impl Engine {
             backoff: Backoff::default(),
             phase: Phase::Idle,
             proven: None,
+            proven_at: Duration::ZERO,
+            short_lives: 0,
+            is_stale: false,
             channels: BTreeMap::new(),
             numbers: 0,
             max_channels: CHANNELS,
@@ -133,7 +141,10 @@ impl Engine {
         let is_awaited = matches!(self.phase, Phase::AwaitingToken);
         match self.tokens.given(given, now) {
             Ok(()) if is_awaited => self.open(now),
-            Ok(()) => drop(self.with_link(now, Link::renew)),
+            Ok(()) => {
+                self.is_stale = true;
+                self.with_link(now, Link::renew);
+            }
             Err(error) => {
                 tracing::warn!(%error, "the token source failed");
                 if is_awaited {
@@ -178,7 +189,8 @@ impl Engine {
             Phase::Idle if self.channels.is_empty() => {}
             Phase::Idle => self.begin(now),
             _ if self.channels.is_empty() => self.rest(),
-            Phase::Linked(_) => self.update_link(now),
+            Phase::Linked(_) if self.is_stale => self.update_link(now),
+            Phase::Linked(_) => {}
             Phase::AwaitingToken | Phase::Waiting { .. } => {}
         }
         self.pump(now);
@@ -268,6 +280,7 @@ impl Engine {
     }
 
     fn update_link(&mut self, now: Duration) {
+        self.is_stale = false;
         let wants: Vec<SubscribeTo> = self.wants();
         self.with_link(now, |link, context| link.update(&wants, context));
     }

@@ -72,6 +72,22 @@ impl Link {
         }
     }
 
+    /// The token that was brought last.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        match self {
+            Self::Socket(link) => link.token(),
+            Self::Requests(link) => link.token(),
+        }
+    }
+
+    /// The channels whose end is the connection's too: those that the request asked for. A socket lives on without any.
+    pub(crate) fn ends_with(&self) -> &[ChannelName] {
+        match self {
+            Self::Socket(_) => &[],
+            Self::Requests(link) => link.asked(),
+        }
+    }
+
     /// Brings the connection in line with what is to be read.
     pub(crate) fn update(&mut self, wants: &[SubscribeTo], context: &mut Context<'_>) {
         match self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tricast_core::channel::ChannelName;
 use tricast_core::protocol::event::Welcome;
-use tricast_core::protocol::{Code, Event, SubscribeTo};
+use tricast_core::protocol::{Code, Event, Secret, SubscribeTo};
 
 use super::{Context, Effect, silent};
 use crate::error::Failure;
@@ -34,6 +34,7 @@ struct Request {
     io: Io,
     asked: Vec<ChannelName>,
     asked_at: Duration,
+    token: Option<Secret>,
     /// Of an event stream that has welcomed us.
     heartbeat: Option<Duration>,
     /// How long the server may hold it.
@@ -52,6 +53,14 @@ impl RequestLink {
 
     pub(super) fn io(&self) -> Option<Io> {
         self.request.as_ref().map(|request| request.io)
+    }
+
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.request.as_ref()?.token.as_ref()
+    }
+
+    pub(super) fn asked(&self) -> &[ChannelName] {
+        self.request.as_ref().map_or(&[], |request| &request.asked)
     }
 
     pub(super) fn update(&mut self, wants: &[SubscribeTo], context: &mut Context<'_>) {
@@ -80,9 +89,9 @@ impl RequestLink {
         self.is_stale |= self.request.as_ref().is_some_and(|request| request.asked.contains(channel));
     }
 
-    /// The next request bears the new token. A stream is asked for anew, a poll that is held goes on: it ends in time.
+    /// A request that bears the new token takes the place of the one that bears the old.
     pub(super) fn renew(&mut self) {
-        self.is_stale |= self.endpoint == Endpoint::Sse;
+        self.is_stale |= self.request.is_some();
     }
 
     pub(super) fn report(&mut self, report: Report, now: Duration) -> Vec<Effect> {
@@ -128,11 +137,11 @@ impl RequestLink {
         let body = body(context.client.as_str(), wants, wait_asked);
         let io = context.new_io();
         let token = context.token.cloned();
-        context.put(Output::Post { io, endpoint: self.endpoint, body, token });
+        context.put(Output::Post { io, endpoint: self.endpoint, body, token: token.clone() });
         let asked = wants.iter().map(|want| want.name.clone()).collect();
         let dead_at = context.now + wait + self.patience;
         self.request =
-            Some(Request { io, asked, asked_at: context.now, heartbeat: None, wait, dead_at, is_over: false });
+            Some(Request { io, asked, asked_at: context.now, token, heartbeat: None, wait, dead_at, is_over: false });
     }
 
     fn answered(&mut self, answer: Answer, now: Duration) -> Vec<Effect> {

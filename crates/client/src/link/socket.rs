@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tricast_core::channel::ChannelName;
 use tricast_core::protocol::event::{ErrorEvent, Welcome};
-use tricast_core::protocol::{Command, Event, Ref, SubscribeTo};
+use tricast_core::protocol::{Command, Event, Ref, Secret, SubscribeTo};
 
 use super::{Context, Effect, silent};
 use crate::error::{Failure, Refusal};
@@ -19,6 +19,8 @@ pub(crate) struct SocketLink {
     /// The channels that were asked for.
     asked: BTreeMap<ChannelName, Asked>,
     refs: u64,
+    /// What was brought last.
+    token: Option<Secret>,
     /// `None` before the welcome.
     heartbeat: Option<Duration>,
     ping_at: Option<Duration>,
@@ -44,6 +46,7 @@ impl SocketLink {
             is_open: false,
             asked: BTreeMap::new(),
             refs: 0,
+            token: None,
             heartbeat: None,
             ping_at: None,
             dead_at: context.now + patience,
@@ -52,6 +55,10 @@ impl SocketLink {
 
     pub(crate) fn io(&self) -> Io {
         self.io
+    }
+
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     pub(super) fn update(&mut self, wants: &[SubscribeTo], context: &mut Context<'_>) {
@@ -76,6 +83,7 @@ impl SocketLink {
     /// Brings the token that is at hand, if there is one.
     pub(super) fn say_who(&mut self, context: &mut Context<'_>) {
         let (Some(token), true) = (context.token.cloned(), self.is_open) else { return };
+        self.token = Some(token.clone());
         let (client, reference) = (Some(context.client.clone()), Ref::text(AUTH));
         let command = match self.heartbeat {
             None => Command::Hello { token: Some(token), client, reference },

@@ -205,3 +205,54 @@ fn without_channels_there_is_no_connection() {
     assert!(stage.outputs.iter().any(|output| matches!(output, Output::Cancel { io } if *io == ws)));
     assert_eq!(stage.engine.deadline(), None);
 }
+
+#[test]
+fn a_transport_that_opens_and_dies_young_again_and_again_is_left_for_the_next() {
+    let mut stage = Stage::new(&[Transport::Ws, Transport::Sse]);
+    let _inbox = stage.subscribe("a", None, 8);
+    for life in 1..=3 {
+        let ws = stage.socket();
+        stage.pass(Duration::from_secs(4));
+        stage.outputs.clear();
+        stage.cut(ws);
+        if life < 3 {
+            assert_eq!(stage.state().as_str(), "waiting", "life {life}");
+            stage.pass(Duration::from_millis(500));
+        }
+    }
+    stage.request(Endpoint::Sse);
+}
+
+#[test]
+fn a_stream_that_ends_with_its_last_channel_is_not_the_end_of_a_channel_that_rests() {
+    let mut stage = Stage::new(&[Transport::Sse]);
+    let (slow, quick) = (stage.subscribe("a", None, 1), stage.subscribe("b", None, 8));
+    stage.outputs.drain(..1);
+    let (both, _) = stage.request(Endpoint::Sse);
+    stage.events(both, &[welcome(""), subscribed("a", 0, "")]);
+    let (second, body) = stage.request(Endpoint::Sse);
+    assert!(body.contains(r#"[{"name":"b"}]"#), "a is full: {body}");
+    let ended = r#"{"type":"unsubscribed","channel":"b","code":"forbidden"}"#;
+    stage.events(second, &[welcome(""), ended.to_owned(), bye("forbidden", false, "")]);
+    assert_eq!(stage.taken("b", &quick), ["unsubscribed Some(Forbidden)"]);
+    assert_eq!(stage.taken("a", &slow), ["subscribed"]);
+    let (_, body) = stage.request(Endpoint::Sse);
+    assert!(body.contains(r#"[{"name":"a","from""#), "{body}");
+}
+
+#[test]
+fn a_stream_is_asked_for_anew_with_the_next_token() {
+    let mut stage = Stage::with(&[Transport::Sse], true);
+    let _inbox = stage.subscribe("a", None, 8);
+    stage.take();
+    stage.give("one");
+    let (sse, _) = stage.request(Endpoint::Sse);
+    stage.events(sse, &[welcome(r#","expires_in":20"#), subscribed("a", 0, "")]);
+    stage.pass(Duration::from_secs(15));
+    assert!(matches!(stage.take(), Output::FetchToken));
+    stage.give("two");
+    let Output::Post { token, body, .. } = stage.take() else { panic!() };
+    assert_eq!(token, Some(Secret::new("two")));
+    assert!(body.contains(&format!("{EPOCH}-0")), "{body}");
+    assert_eq!(stage.state().as_str(), "connected");
+}
