@@ -14,6 +14,8 @@ use tricast_core::protocol::ClientId;
 use crate::backoff::Pace;
 use crate::client::Client;
 use crate::connector::Connector;
+#[cfg(feature = "tls")]
+use crate::connector::Roots;
 use crate::driver::{Driver, Network, Shared, TokenSource};
 use crate::engine::{Config, Engine};
 use crate::error::BuildError;
@@ -36,6 +38,8 @@ pub struct Builder {
     pace: Pace,
     outbox: usize,
     buffer: usize,
+    #[cfg(feature = "tls")]
+    roots: Option<Vec<u8>>,
 }
 
 impl Builder {
@@ -49,6 +53,8 @@ impl Builder {
             pace: Pace { base: BACKOFF_BASE, cap: BACKOFF_CAP },
             outbox: OUTBOX,
             buffer: BUFFERED_EVENTS,
+            #[cfg(feature = "tls")]
+            roots: None,
         }
     }
 
@@ -121,21 +127,25 @@ impl Builder {
         self
     }
 
+    /// Trusts these certificate authorities, in PEM, in place of those that the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
+        self
+    }
+
     /// Makes the client, which connects once it has something to read.
     ///
     /// # Errors
     /// The address, the list of transports or the system's certificates cannot be used, or there is no tokio runtime.
     pub fn build(self) -> Result<Client, BuildError> {
-        let Self { url, transports, client, tokens, connect_timeout, pace, outbox, buffer } = self;
-        let mount = Mount::parse(&url)?;
-        if mount.needs_tls() && cfg!(not(feature = "tls")) {
-            return Err(BuildError::NoTls { url: url.into() });
-        }
+        let mount = Mount::parse(&self.url)?;
+        let connector = self.connector(&mount)?;
+        let Self { transports, client, tokens, connect_timeout, pace, outbox, buffer, .. } = self;
         if transports.is_empty() {
             return Err(BuildError::NoTransport);
         }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let connector = Connector::new(mount.needs_tls())?;
         let client = client.unwrap_or_else(|| ClientId::from_bits(SystemEntropy.next_u64(), SystemEntropy.next_u64()));
         let has_tokens = tokens.is_some();
         let config = Config { client: client.clone(), transports, connect_timeout, pace, outbox, has_tokens };
@@ -145,6 +155,24 @@ impl Builder {
         let (sender, states) = watch::channel(State::Idle);
         runtime.spawn(Driver::run(Arc::clone(&shared), network, sender));
         Ok(Client::new(shared, states, client, buffer))
+    }
+
+    #[cfg(feature = "tls")]
+    fn connector(&self, mount: &Mount) -> Result<Connector, BuildError> {
+        let roots = match &self.roots {
+            _ if !mount.needs_tls() => Roots::None,
+            None => Roots::System,
+            Some(pem) => Roots::These(pem),
+        };
+        Connector::new(&roots)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn connector(&self, mount: &Mount) -> Result<Connector, BuildError> {
+        if mount.needs_tls() {
+            return Err(BuildError::NoTls { url: self.url.as_str().into() });
+        }
+        Ok(Connector::new())
     }
 }
 

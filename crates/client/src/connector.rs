@@ -1,12 +1,22 @@
 //! Connections: plain, or by TLS where the address says so.
 
 use std::error::Error;
+#[cfg(feature = "tls")]
+use std::{io, sync::Arc};
 
 use http::Uri;
+#[cfg(feature = "tls")]
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+#[cfg(feature = "tls")]
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+#[cfg(feature = "tls")]
+use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-use crate::error::{BuildError, Failure};
+#[cfg(feature = "tls")]
+use crate::error::BuildError;
+use crate::error::Failure;
 
 /// What opens them, by the feature `tls`.
 #[cfg(feature = "tls")]
@@ -23,28 +33,54 @@ pub(crate) type Connection = <Inner as Service<Uri>>::Response;
 #[derive(Debug, Clone)]
 pub(crate) struct Connector(Inner);
 
-impl Connector {
-    /// Reads the certificates that the system trusts, if they are needed.
-    #[cfg(feature = "tls")]
-    pub(crate) fn new(needs_tls: bool) -> Result<Self, BuildError> {
-        use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
+/// Whose certificates are believed.
+#[cfg(feature = "tls")]
+pub(crate) enum Roots<'a> {
+    /// Nobody's: no certificate will be shown.
+    None,
+    /// Those of the authorities that the system trusts.
+    System,
+    /// Those of these authorities, in PEM.
+    These(&'a [u8]),
+}
 
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(|error| BuildError::Certificates(std::io::Error::other(error)))?;
-        let config = if needs_tls {
-            config.with_native_roots().map_err(BuildError::Certificates)?.with_no_client_auth()
-        } else {
-            config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+#[cfg(feature = "tls")]
+impl Roots<'_> {
+    fn config(&self) -> Result<ClientConfig, BuildError> {
+        // Named, for a program may have several providers and no default.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(|error| BuildError::Certificates(io::Error::other(error)))?;
+        let config = match self {
+            Self::None => config.with_root_certificates(RootCertStore::empty()),
+            Self::System => config.with_native_roots().map_err(BuildError::Certificates)?,
+            Self::These(pem) => config.with_root_certificates(store(pem).map_err(BuildError::Certificates)?),
         };
-        let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
+        Ok(config.with_no_client_auth())
+    }
+}
+
+#[cfg(feature = "tls")]
+fn store(pem: &[u8]) -> io::Result<RootCertStore> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        store.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+    }
+    if store.is_empty() { Err(io::Error::other("there is no certificate in it")) } else { Ok(store) }
+}
+
+impl Connector {
+    /// Connections by TLS, where the address says so, and plain ones.
+    #[cfg(feature = "tls")]
+    pub(crate) fn new(roots: &Roots<'_>) -> Result<Self, BuildError> {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(roots.config()?).https_or_http().enable_http1();
         Ok(Self(builder.wrap_connector(tcp())))
     }
 
-    /// Without the feature there is no TLS, and nobody who needs it gets this far.
+    /// Plain connections.
     #[cfg(not(feature = "tls"))]
-    pub(crate) fn new(_needs_tls: bool) -> Result<Self, BuildError> {
-        Ok(Self(tcp()))
+    pub(crate) fn new() -> Self {
+        Self(tcp())
     }
 
     /// What opens connections for HTTP, which keeps them.

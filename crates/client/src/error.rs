@@ -139,8 +139,8 @@ pub enum BuildError {
         /// What was given.
         url: Box<str>,
     },
-    /// The certificates that the system trusts cannot be read.
-    #[error("the system's trusted certificates cannot be read")]
+    /// The certificates to trust cannot be read.
+    #[error("the certificates to trust cannot be read")]
     Certificates(#[source] std::io::Error),
     /// The list of transports is empty.
     #[error("no transport is to be tried")]

@@ -4,5 +4,9 @@
 
 mod support;
 
+mod proxies;
 mod publishing;
 mod reading;
+#[cfg(feature = "tls")]
+mod tls;
+mod tokens;

@@ -1,10 +1,9 @@
 //! What subscriptions are told.
 
 use tricast_client::{Code, Event, GapReason, Kind, Start, State, SubscribeError, Transport};
-use tricast_testkit::net::{Behaviour, Proxy};
-use tricast_testkit::nginx::{Nginx, Preset};
+use tricast_testkit::net::Proxy;
 
-use crate::support::{client, message, next, numbers, on, publish, server, server_at, soon, subscribe, until};
+use crate::support::{message, next, numbers, on, publish, server, server_at, soon, subscribe, until};
 
 #[tokio::test]
 async fn each_transport_delivers_history_and_news_in_order() {
@@ -39,30 +38,6 @@ async fn a_cut_connection_is_resumed_without_loss_or_repetition() {
             assert_eq!(numbers(&mut room, 10).await, expected, "{transport}");
         }
     }
-}
-
-#[tokio::test]
-async fn where_upgrades_are_blocked_it_reads_a_stream_and_where_streams_are_it_polls() {
-    let server = server();
-    for (preset, expected) in [(Preset::NoUpgrade, Transport::Sse), (Preset::PollOnly, Transport::Poll)] {
-        let nginx = Nginx::start(preset, server.address());
-        let client = client(nginx.address(), &Transport::ALL);
-        let channel = format!("open:{expected}");
-        let mut room = subscribe(&client, &channel, None).await;
-        assert_eq!(client.state().transport(), Some(expected), "{preset:?}");
-        publish(&client, &channel, 0..3).await;
-        assert_eq!(numbers(&mut room, 3).await, [0, 1, 2]);
-    }
-}
-
-#[tokio::test]
-async fn through_a_bare_proxy_it_reads_too() {
-    let server = server();
-    let nginx = Nginx::start(Preset::Plain, server.address());
-    let client = client(nginx.address(), &Transport::ALL);
-    let mut room = subscribe(&client, "open:plain", None).await;
-    publish(&client, "open:plain", 0..3).await;
-    assert_eq!(numbers(&mut room, 3).await, [0, 1, 2]);
 }
 
 #[tokio::test]
@@ -232,22 +207,4 @@ async fn a_closed_client_ends_its_subscriptions_and_its_states() {
     while soon(futures_util::StreamExt::next(&mut states)).await.is_some() {}
     let refused = client.channel("open:b").unwrap().subscribe(None).await;
     assert!(matches!(refused, Err(SubscribeError::Closed { .. })));
-}
-
-#[tokio::test]
-async fn a_silent_server_is_left_for_the_next_transport_within_the_connect_timeout() {
-    let server = server();
-    let proxy = Proxy::start(server.address());
-    proxy.behave(Behaviour::Stall);
-    let client = tricast_client::Client::builder(&format!("http://{}/rt", proxy.address()))
-        .connect_timeout(std::time::Duration::from_millis(50))
-        .backoff(std::time::Duration::from_millis(10), std::time::Duration::from_millis(50))
-        .build()
-        .unwrap();
-    let channel = client.channel("open:a").unwrap();
-    let subscribing = tokio::spawn(channel.subscribe(None));
-    until(&client, |state| matches!(state, State::Waiting { .. })).await;
-    assert!(proxy.accepted() >= 3, "each transport had its turn");
-    proxy.behave(Behaviour::Pass);
-    soon(subscribing).await.unwrap().unwrap();
 }
