@@ -49,6 +49,7 @@ mod client;
 mod connector;
 mod driver;
 mod engine;
+mod entries;
 mod error;
 mod event;
 mod history;
@@ -68,6 +69,7 @@ mod url;
 
 pub use builder::Builder;
 pub use client::Client;
+pub use entries::{Change, Entries, Iter};
 pub use error::{AskError, BuildError, Closed, Failure, PublishError, Refusal, SubscribeError};
 pub use event::{Event, Message, PayloadError};
 pub use history::{History, Page};

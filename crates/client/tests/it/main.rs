@@ -7,6 +7,7 @@ mod support;
 mod proxies;
 mod publishing;
 mod reading;
+mod states;
 #[cfg(feature = "tls")]
 mod tls;
 mod tokens;

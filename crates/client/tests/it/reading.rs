@@ -3,7 +3,7 @@
 use tricast_client::{Code, Event, GapReason, Kind, Start, State, SubscribeError, Transport};
 use tricast_testkit::net::Proxy;
 
-use crate::support::{message, next, numbers, on, publish, server, server_at, soon, subscribe, until};
+use crate::support::{next, numbers, on, publish, server, server_at, soon, subscribe, until};
 
 #[tokio::test]
 async fn each_transport_delivers_history_and_news_in_order() {
@@ -84,34 +84,6 @@ async fn cursors_are_kept_when_the_transport_changes() {
         let expected: Vec<u64> = if round == 0 { vec![0] } else { vec![round * 2 - 1, round * 2] };
         assert_eq!(numbers(&mut room, expected.len()).await, expected, "{transport}");
         position = room.position();
-    }
-}
-
-#[tokio::test]
-async fn a_state_is_told_as_a_snapshot_and_live_once() {
-    let server = server();
-    for transport in Transport::ALL {
-        let client = on(transport, server.address());
-        let channel = format!("state:{transport}");
-        for key in ["a", "b", "c"] {
-            let draft = tricast_client::Draft::json(key).unwrap().key(key);
-            soon(client.publish(&channel, draft)).await.unwrap();
-        }
-        soon(client.publish(&channel, tricast_client::Draft::delete("c"))).await.unwrap();
-        let mut board = subscribe(&client, &channel, None).await;
-        let mut told = Vec::new();
-        loop {
-            match next(&mut board).await {
-                Event::Message(message) => told.push(message.key.clone().unwrap()),
-                Event::Live { position } => break assert_eq!((position.seq.get(), position.base), (4, None)),
-                Event::Subscribed(_) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(told, ["a".into(), "b".into()], "{transport}");
-        soon(client.publish(&channel, tricast_client::Draft::delete("a"))).await.unwrap();
-        let deletion = message(&mut board).await;
-        assert!(deletion.is_deletion() && deletion.key.as_deref() == Some("a"));
     }
 }
 
