@@ -3,7 +3,7 @@
 use crate::transport::Transport;
 
 /// The transports to try. Within a round each gets its turn, best first; every round, and every reconnect, begins with
-/// the best again, so nobody is on a worse one for ever.
+/// the best again, and a better one is tried beside a worse one that works, so nobody is on a worse one for ever.
 #[derive(Debug)]
 pub(crate) struct Choice {
     candidates: Vec<Transport>,
@@ -18,6 +18,17 @@ impl Choice {
     /// The one to try; `None` where all failed in this round.
     pub(crate) fn current(&self) -> Option<Transport> {
         self.candidates.get(self.index).copied()
+    }
+
+    /// Those that are better than this one, best first.
+    pub(crate) fn better_than(&self, transport: Transport) -> &[Transport] {
+        let rank = self.candidates.iter().position(|candidate| *candidate == transport);
+        &self.candidates[..rank.unwrap_or(0)]
+    }
+
+    /// This one delivers: the round goes on behind it.
+    pub(crate) fn settle(&mut self, transport: Transport) {
+        self.index = self.candidates.iter().position(|candidate| *candidate == transport).unwrap_or(self.index);
     }
 
     /// The current one did not deliver.

@@ -50,6 +50,12 @@ pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// After so many short lives in a row the next transport has its turn, until one lives longer.
 pub(crate) const SHORT_LIVES: u32 = 3;
 
+/// How long a worse transport is kept before a better one is tried beside it; doubled after each try.
+pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(10);
+
+/// The longest time between such tries.
+pub(crate) const LAST_PROBE: Duration = Duration::from_secs(600);
+
 /// How long the server may hold a poll.
 pub(crate) const POLL_WAIT: Duration = Duration::from_secs(25);
 

@@ -5,11 +5,9 @@ use std::time::Duration;
 use super::{Engine, Phase};
 use crate::error::{Failure, Refusal};
 use crate::limits::{CONNECT_TIMEOUT_MAX, SHORT_LIFE, SHORT_LIVES};
-use crate::link::{Context, Link, RequestLink, SocketLink};
-use crate::output::{Endpoint, Output};
+use crate::output::Output;
 use crate::state::State;
 use crate::tokens::Readiness;
-use crate::transport::Transport;
 
 impl Engine {
     /// Begins a round of tries with the best transport.
@@ -30,6 +28,7 @@ impl Engine {
         self.proven_at = now;
         self.put(Output::State(State::Connected { transport }));
         self.change_carrier(now);
+        self.plan_climb(now);
     }
 
     /// There is nothing to read any more.
@@ -44,6 +43,7 @@ impl Engine {
         if let Some(io) = self.link_io() {
             self.put(Output::Cancel { io });
         }
+        self.drop_climb();
         self.proven = None;
         self.phase = Phase::Idle;
         self.drop_posts();
@@ -109,18 +109,7 @@ impl Engine {
         };
         let factor = 2_u32.saturating_pow(self.backoff.failures());
         let patience = self.config.connect_timeout.saturating_mul(factor).min(CONNECT_TIMEOUT_MAX);
-        let mut context = Context {
-            now,
-            outputs: &mut self.outputs,
-            ios: &mut self.ios,
-            client: &self.config.client,
-            token: self.tokens.at_hand(),
-        };
-        self.phase = Phase::Linked(match transport {
-            Transport::Ws => Link::Socket(SocketLink::open(patience, &mut context)),
-            Transport::Sse => Link::Requests(RequestLink::new(Endpoint::Sse, patience)),
-            Transport::Poll => Link::Requests(RequestLink::new(Endpoint::Poll, patience)),
-        });
+        self.phase = Phase::Linked(self.new_link(transport, patience, now));
         self.update_link(now);
     }
 
@@ -130,6 +119,9 @@ impl Engine {
         if self.proven.is_some() {
             let is_short = matches!(failure, Failure::Unreachable { .. }) && now - self.proven_at < SHORT_LIFE;
             self.short_lives = if is_short { self.short_lives + 1 } else { 0 };
+            if !is_short {
+                self.climb.encourage();
+            }
         }
         self.short_lives >= SHORT_LIVES
     }

@@ -12,6 +12,7 @@
 
 mod carry;
 mod channels;
+mod climb;
 mod connect;
 #[cfg(test)]
 mod tests;
@@ -27,13 +28,14 @@ use tricast_core::protocol::{ClientId, Event, SubscribeTo};
 use self::carry::Sent;
 use self::channels::Channel;
 pub(crate) use self::channels::Wish;
+use self::climb::Climb;
 use crate::backoff::{Backoff, Pace};
 use crate::choice::Choice;
 use crate::error::{Closed, Failure};
 use crate::limits::CHANNELS;
-use crate::link::{Context, Effect, Link};
+use crate::link::{Context, Effect, Link, RequestLink, SocketLink};
 use crate::outbox::Outbox;
-use crate::output::{Io, Output, Report, message_limit};
+use crate::output::{Endpoint, Io, Output, Report, message_limit};
 use crate::questions::Questions;
 use crate::state::State;
 use crate::tokens::{Given, Tokens};
@@ -66,6 +68,7 @@ pub(crate) struct Engine {
     /// The proven transport.
     proven: Option<Transport>,
     proven_at: Duration,
+    climb: Climb,
     /// Proven connections that were cut early, in a row.
     short_lives: u32,
     /// What is to be read has changed since the link was told.
@@ -106,6 +109,7 @@ impl Engine {
             phase: Phase::Idle,
             proven: None,
             proven_at: Duration::ZERO,
+            climb: Climb::default(),
             short_lives: 0,
             is_stale: false,
             channels: BTreeMap::new(),
@@ -133,6 +137,8 @@ impl Engine {
         } else if self.link_io() == Some(io) {
             let effects = self.with_link(now, |link, context| link.report(report, context)).unwrap_or_default();
             self.apply(effects, now);
+        } else if self.climb.io() == Some(io) {
+            self.tried(report, now);
         }
     }
 
@@ -166,6 +172,7 @@ impl Engine {
         }
         let effect = self.with_link(now, Link::tick).flatten();
         self.apply(effect.into_iter().collect(), now);
+        self.tick_climb(now);
         self.carry_on(now);
     }
 
@@ -178,7 +185,7 @@ impl Engine {
             Phase::Closed(_) => return None,
         };
         let channels = self.channels.values().filter_map(Channel::deadline).min();
-        let rest = [self.tokens.deadline(), self.outbox.deadline(), self.questions.deadline()];
+        let rest = [self.climb.deadline(), self.tokens.deadline(), self.outbox.deadline(), self.questions.deadline()];
         [phase, channels].into_iter().chain(rest).flatten().min()
     }
 
@@ -269,14 +276,22 @@ impl Engine {
 
     fn with_link<T>(&mut self, now: Duration, act: impl FnOnce(&mut Link, &mut Context<'_>) -> T) -> Option<T> {
         let Phase::Linked(link) = &mut self.phase else { return None };
-        let mut context = Context {
-            now,
-            outputs: &mut self.outputs,
-            ios: &mut self.ios,
-            client: &self.config.client,
-            token: self.tokens.at_hand(),
-        };
-        Some(act(link, &mut context))
+        let (outputs, ios, client) = (&mut self.outputs, &mut self.ios, &self.config.client);
+        Some(act(link, &mut Context { now, outputs, ios, client, token: self.tokens.at_hand() }))
+    }
+
+    /// What a link works with that is not, or not yet, the engine's own.
+    fn context(&mut self, now: Duration) -> Context<'_> {
+        let (outputs, ios, client) = (&mut self.outputs, &mut self.ios, &self.config.client);
+        Context { now, outputs, ios, client, token: self.tokens.at_hand() }
+    }
+
+    fn new_link(&mut self, transport: Transport, patience: Duration, now: Duration) -> Link {
+        match transport {
+            Transport::Ws => Link::Socket(SocketLink::open(patience, &mut self.context(now))),
+            Transport::Sse => Link::Requests(RequestLink::new(Endpoint::Sse, patience)),
+            Transport::Poll => Link::Requests(RequestLink::new(Endpoint::Poll, patience)),
+        }
     }
 
     fn update_link(&mut self, now: Duration) {

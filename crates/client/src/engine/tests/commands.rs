@@ -138,3 +138,23 @@ fn a_question_is_given_up_in_time() {
     stage.pass(Duration::from_millis(1));
     assert!(matches!(read.try_recv().unwrap(), Err(AskError::Unanswered { .. })));
 }
+
+#[test]
+fn what_is_under_way_by_post_is_answered_though_a_socket_takes_over() {
+    let mut stage = Stage::new(&[Transport::Ws, Transport::Sse]);
+    let _inbox = stage.subscribe("b", None, 8);
+    let ws = stage.opening();
+    stage.cut(ws);
+    let (sse, _) = stage.request(Endpoint::Sse);
+    stage.events(sse, &[welcome(""), subscribed("b", 0, "")]);
+    let (mut publish, mut call) = (stage.publish("a", "x"), stage.ask("call", false));
+    let ((send, _), (asked, _)) = (stage.request(Endpoint::Send), stage.request(Endpoint::Send));
+    stage.pass(Duration::from_secs(10));
+    let trial = stage.opening();
+    stage.report(trial, Report::Opened);
+    stage.events(trial, &[welcome("")]);
+    assert_eq!(stage.state().transport(), Some(Transport::Ws));
+    stage.answer(send, &[published("a", 1, 5)]);
+    stage.answer(asked, &[r#"{"type":"result","ref":2,"data":7}"#.to_owned()]);
+    assert!(publish.try_recv().unwrap().is_ok() && call.try_recv().unwrap().is_ok());
+}

@@ -256,3 +256,67 @@ fn a_stream_is_asked_for_anew_with_the_next_token() {
     assert!(body.contains(&format!("{EPOCH}-0")), "{body}");
     assert_eq!(stage.state().as_str(), "connected");
 }
+
+#[test]
+fn a_better_transport_takes_over_once_it_is_proven_and_nothing_is_told_twice() {
+    let mut stage = Stage::new(&[Transport::Ws, Transport::Poll]);
+    let inbox = stage.subscribe("a", None, 8);
+    let ws = stage.opening();
+    stage.cut(ws);
+    let (poll, _) = stage.request(Endpoint::Poll);
+    stage.answer(poll, &[subscribed("a", 0, ""), message("a", 1)]);
+    let (held, _) = stage.request(Endpoint::Poll);
+    stage.pass(Duration::from_secs(10));
+    let trial = stage.opening();
+    stage.report(trial, Report::Opened);
+    assert!(stage.is_quiet(), "a socket on trial reads nothing: {:?}", stage.outputs);
+    assert_eq!(stage.state().transport(), Some(Transport::Poll));
+    stage.events(trial, &[welcome("")]);
+    assert_eq!(stage.state().transport(), Some(Transport::Ws));
+    assert!(stage.outputs.iter().any(|output| matches!(output, Output::Cancel { io } if *io == held)));
+    assert!(stage.frame().contains(&format!(r#""from":"{EPOCH}-1""#)));
+    stage.answer(held, &[message("a", 2)]);
+    stage.events(trial, &[subscribed("a", 1, "s1"), message("a", 2)]);
+    assert_eq!(stage.taken("a", &inbox), ["subscribed", "1", "subscribed", "2"]);
+    stage.pass(Duration::from_secs(20));
+    assert!(stage.is_quiet(), "on the best there is nothing to climb to: {:?}", stage.outputs);
+}
+
+#[test]
+fn a_trial_that_fails_harms_nobody_and_comes_again_later() {
+    let mut stage = Stage::new(&[Transport::Ws, Transport::Sse]);
+    let inbox = stage.subscribe("a", None, 8);
+    let ws = stage.opening();
+    stage.cut(ws);
+    let (sse, _) = stage.request(Endpoint::Sse);
+    stage.events(sse, &[welcome(""), subscribed("a", 0, "")]);
+    stage.pass(Duration::from_secs(10));
+    let trial = stage.opening();
+    stage.report(trial, Report::Opened);
+    // It is silent: the connect timeout is its end.
+    stage.pass(Duration::from_secs(5));
+    stage.events(sse, &[message("a", 1)]);
+    assert_eq!(stage.taken("a", &inbox), ["subscribed", "1"]);
+    assert_eq!(stage.state().transport(), Some(Transport::Sse));
+    assert!(stage.outputs.iter().any(|output| matches!(output, Output::Cancel { io } if *io == trial)));
+    stage.pass(Duration::from_secs(20));
+    stage.opening();
+}
+
+#[test]
+fn a_stream_on_trial_brings_what_a_poll_has_not() {
+    let mut stage = Stage::new(&[Transport::Sse, Transport::Poll]);
+    let inbox = stage.subscribe("a", None, 8);
+    let (sse, _) = stage.request(Endpoint::Sse);
+    stage.cut(sse);
+    let (poll, _) = stage.request(Endpoint::Poll);
+    stage.answer(poll, &[subscribed("a", 0, "")]);
+    let (held, _) = stage.request(Endpoint::Poll);
+    stage.pass(Duration::from_secs(10));
+    let (trial, body) = stage.request(Endpoint::Sse);
+    assert!(body.contains(&format!(r#""from":"{EPOCH}-0""#)), "{body}");
+    stage.answer(held, &[message("a", 1)]);
+    stage.events(trial, &[welcome(""), subscribed("a", 0, ""), message("a", 1), message("a", 2)]);
+    assert_eq!(stage.state().transport(), Some(Transport::Sse));
+    assert_eq!(stage.taken("a", &inbox), ["subscribed", "1", "subscribed", "2"]);
+}
