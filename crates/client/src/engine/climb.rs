@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tricast_core::protocol::{Event, SubscribeTo};
+use tricast_core::protocol::Event;
 
 use super::{Engine, Phase};
 use crate::limits::{FIRST_PROBE, LAST_PROBE};
@@ -108,7 +108,7 @@ impl Engine {
         self.climb.tries = self.climb.tries.saturating_add(1);
         let patience = self.config.connect_timeout;
         let mut link = self.new_link(transport, patience, now);
-        let wants: Vec<SubscribeTo> = if transport == Transport::Ws { Vec::new() } else { self.wants() };
+        let wants = self.wants();
         link.update(&wants, &mut self.context(now));
         self.climb.trial = Some(Trial { transport, link });
     }

@@ -45,7 +45,7 @@ impl Stage {
             transports: transports.to_vec(),
             connect_timeout: Duration::from_secs(5),
             pace: Pace { base: Duration::from_millis(500), cap: Duration::from_secs(30) },
-            outbox: 10,
+            outbox: 100,
             has_tokens,
         };
         let engine = Engine::new(config, Arc::new(Seeded::new(1)));

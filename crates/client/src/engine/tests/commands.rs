@@ -158,3 +158,19 @@ fn what_is_under_way_by_post_is_answered_though_a_socket_takes_over() {
     stage.answer(asked, &[r#"{"type":"result","ref":2,"data":7}"#.to_owned()]);
     assert!(publish.try_recv().unwrap().is_ok() && call.try_recv().unwrap().is_ok());
 }
+
+#[test]
+fn an_array_has_at_most_64_commands_and_64_kib() {
+    let mut stage = Stage::new(&[Transport::Ws]);
+    let _first = stage.publish("a", "first");
+    let (send, _) = stage.request(Endpoint::Send);
+    let _small: Vec<_> = (0..70).map(|number| stage.publish("a", &format!("s{number}"))).collect();
+    stage.answer(send, &[published("a", 1, 1)]);
+    let (send, body) = stage.request(Endpoint::Send);
+    assert_eq!(body.matches("publish").count(), 64);
+    let answers: Vec<_> = (2..66).map(|reference| published("a", reference, reference)).collect();
+    let _large: Vec<_> = (0..2).map(|number| stage.publish("a", &format!("l{number}{}", "x".repeat(40_000)))).collect();
+    stage.answer(send, &answers);
+    let (_, body) = stage.request(Endpoint::Send);
+    assert_eq!((body.matches("publish").count(), body.len() < 65_536), (7, true), "six small ones and a large one");
+}

@@ -320,3 +320,24 @@ fn a_stream_on_trial_brings_what_a_poll_has_not() {
     assert_eq!(stage.state().transport(), Some(Transport::Sse));
     assert_eq!(stage.taken("a", &inbox), ["subscribed", "1", "subscribed", "2"]);
 }
+
+#[test]
+fn proof_resets_what_failures_have_lengthened() {
+    let mut stage = Stage::new(&[Transport::Ws]);
+    let _inbox = stage.subscribe("a", None, 8);
+    for _ in 0..3 {
+        let ws = stage.opening();
+        stage.cut(ws);
+        stage.pass(Duration::from_secs(4));
+    }
+    let ws = stage.socket();
+    stage.pass(Duration::from_secs(10));
+    stage.outputs.clear();
+    stage.cut(ws);
+    let State::Waiting { retry_in, .. } = stage.state() else { panic!() };
+    assert!(*retry_in <= Duration::from_millis(500));
+    stage.pass(Duration::from_millis(500));
+    stage.opening();
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(stage.state().as_str(), "waiting", "and so is the patience: 10 s after one failure, not 40 s");
+}

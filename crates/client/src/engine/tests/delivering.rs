@@ -136,3 +136,14 @@ fn what_the_server_unsubscribed_is_not_asked_for_again() {
     assert_eq!(stage.taken("a", &inbox), ["subscribed", "unsubscribed Some(Forbidden)"]);
     assert_eq!(stage.state().as_str(), "idle");
 }
+
+#[test]
+fn an_answer_to_an_older_subscription_is_none_to_the_newest() {
+    let mut stage = Stage::new(&[Transport::Ws]);
+    let inbox = stage.subscribe("a", None, 8);
+    let ws = stage.socket();
+    stage.engine.leave(&name("a"), &inbox, stage.now);
+    let again = stage.subscribe("a", Some(Start::Earliest), 8);
+    stage.events(ws, &[subscribed("a", 7, "s1"), message("a", 8), subscribed("a", 0, "s3"), message("a", 1)]);
+    assert_eq!(stage.taken("a", &again), ["subscribed", "1"]);
+}
