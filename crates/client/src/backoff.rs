@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tricast_core::clock::Entropy;
 
+use crate::limits::LONGEST;
+
 /// The bounds of a [`Backoff`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -30,7 +32,8 @@ impl Backoff {
         let bound = pace.base.saturating_mul(2_u32.saturating_pow(self.failures)).min(pace.cap);
         self.failures = self.failures.saturating_add(1);
         let bound_ms = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(entropy.below(bound_ms.saturating_add(1))).max(at_least.unwrap_or_default())
+        let wait = Duration::from_millis(entropy.below(bound_ms.saturating_add(1)));
+        wait.max(at_least.unwrap_or_default()).min(LONGEST)
     }
 
     /// The other side has proved that it serves us.

@@ -84,6 +84,9 @@ pub(crate) const REPORTS: usize = 64;
 /// Frames that wait to be written to a WebSocket; beyond it the connection counts as lost.
 pub(crate) const FRAMES: usize = 4_096;
 
+/// Whatever a server, or a configuration, says: nothing is waited for longer than this.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a connection may take to say goodbye.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 

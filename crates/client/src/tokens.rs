@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tricast_core::protocol::Secret;
 
-use crate::limits::TOKEN_RETRY;
+use crate::limits::{LONGEST, TOKEN_RETRY};
 
 /// What a token source gave.
 pub(crate) type Given = Result<Secret, Arc<dyn Error + Send + Sync>>;
@@ -101,6 +101,7 @@ impl Tokens {
             && let Some(time) = expires_in
         {
             // A source that gives the same old token is not asked for another all the time.
+            let time = time.min(4 * LONGEST);
             self.renew_at = Some(now + (time * 3 / 4).max(TOKEN_RETRY.min(time)));
         }
     }

@@ -7,7 +7,7 @@ use tricast_core::protocol::{Event, Ref, Secret};
 
 use super::{Engine, Phase};
 use crate::error::{AskError, Closed, Failure, PublishError, Refusal};
-use crate::limits::{ASKING_POSTS, PUBLISHING_POSTS};
+use crate::limits::{ASKING_POSTS, LONGEST, PUBLISHING_POSTS};
 use crate::link::Link;
 use crate::outbox::Entry;
 use crate::output::{Endpoint, Io, Output, Reply, Report};
@@ -194,7 +194,7 @@ impl Engine {
             }
             (Post::Publishes(_), _) => {}
             (Post::Question(reference), failure) => {
-                let rest = self.config.pace.base.max(failure.retry_after().unwrap_or_default());
+                let rest = self.config.pace.base.max(failure.retry_after().unwrap_or_default()).min(LONGEST);
                 replies.extend(self.questions.failed(*reference, failure, rest, now));
             }
         }

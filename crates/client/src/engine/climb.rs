@@ -8,7 +8,7 @@ use std::time::Duration;
 use tricast_core::protocol::Event;
 
 use super::{Engine, Phase};
-use crate::limits::{FIRST_PROBE, LAST_PROBE};
+use crate::limits::{CONNECT_TIMEOUT_MAX, FIRST_PROBE, LAST_PROBE};
 use crate::link::{Effect, Link};
 use crate::output::{Io, Output, Report};
 use crate::state::State;
@@ -106,7 +106,7 @@ impl Engine {
             return;
         };
         self.climb.tries = self.climb.tries.saturating_add(1);
-        let patience = self.config.connect_timeout;
+        let patience = self.config.connect_timeout.min(CONNECT_TIMEOUT_MAX);
         let mut link = self.new_link(transport, patience, now);
         let wants = self.wants();
         link.update(&wants, &mut self.context(now));

@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tricast_core::channel::ChannelName;
+use tricast_core::protocol::event::Welcome;
 use tricast_core::protocol::{ClientId, Event, Secret, SubscribeTo};
 
 pub(crate) use requests::RequestLink;
 pub(crate) use socket::SocketLink;
 
 use crate::error::{Failure, Refusal};
+use crate::limits::LONGEST;
 use crate::output::{Io, Output, Report};
 
 /// What a link works with.
@@ -140,4 +142,10 @@ impl Link {
 /// What a peer that said nothing for too long has come to.
 fn silent() -> Effect {
     Effect::Ended(Failure::unreachable("the server is silent"))
+}
+
+/// How long the peer may be silent; nobody is pinged more often than is any use.
+fn heartbeat(welcome: &Welcome) -> Duration {
+    const LEAST: Duration = Duration::from_millis(100);
+    welcome.heartbeat.clamp(LEAST, LONGEST)
 }

@@ -101,7 +101,7 @@ impl RequestLink {
         }
         match report {
             Report::Event(Event::Welcome(welcome)) => {
-                let heartbeat = welcome.heartbeat.max(Duration::from_millis(1));
+                let heartbeat = super::heartbeat(&welcome);
                 request.heartbeat = Some(heartbeat);
                 request.dead_at = now + 2 * heartbeat;
                 welcomed(welcome)

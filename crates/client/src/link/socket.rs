@@ -169,7 +169,7 @@ impl SocketLink {
     }
 
     fn welcome(&mut self, welcome: Welcome, now: Duration) -> Vec<Effect> {
-        let heartbeat = welcome.heartbeat.max(LEAST_HEARTBEAT);
+        let heartbeat = super::heartbeat(&welcome);
         self.heartbeat = Some(heartbeat);
         self.dead_at = now + 2 * heartbeat;
         self.ping_at = Some(now + heartbeat);
@@ -211,6 +211,3 @@ impl SocketLink {
 
 /// The `ref` of what brings a token.
 const AUTH: &str = "auth";
-
-/// Whatever a server says, nobody is pinged more often.
-const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);

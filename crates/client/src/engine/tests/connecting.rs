@@ -341,3 +341,30 @@ fn proof_resets_what_failures_have_lengthened() {
     stage.pass(Duration::from_secs(10));
     assert_eq!(stage.state().as_str(), "waiting", "and so is the patience: 10 s after one failure, not 40 s");
 }
+
+#[test]
+fn whatever_times_a_server_names_nothing_overflows() {
+    let mut stage = Stage::with(&[Transport::Ws, Transport::Poll], true);
+    let _inbox = stage.subscribe("a", None, 8);
+    stage.take();
+    stage.give("one");
+    let ws = stage.opening();
+    stage.report(ws, Report::Opened);
+    let huge = welcome(r#","expires_in":9e12,"ref":"auth""#).replace(r#""heartbeat":25"#, r#""heartbeat":9e12"#);
+    stage.events(ws, &[huge]);
+    let error = r#"{"type":"error","ref":"s1","channel":"a","code":"unavailable","message":"m","retry_after":9e12}"#;
+    stage.events(ws, &[error.to_owned(), bye("draining", true, r#","after":9007199254740991"#)]);
+    let day = Duration::from_secs(86_400);
+    assert!(matches!(stage.state(), State::Waiting { retry_in, .. } if *retry_in == day));
+    stage.outputs.clear();
+    stage.pass(day);
+    let ws = stage.opening();
+    stage.cut(ws);
+    // A header, or the number of a poll's answer, may say any number.
+    let (poll, _) = stage.request(Endpoint::Poll);
+    stage.report(poll, Report::Answer(Answer { events: Vec::new(), expires_in: Some(Duration::MAX) }));
+    let (poll, _) = stage.request(Endpoint::Poll);
+    let refusal = Refusal { retry_after: Some(Duration::MAX), ..Refusal::new(Code::Unavailable, "busy") };
+    stage.report(poll, Report::Ended(Failure::Refused(refusal)));
+    assert!(matches!(stage.state(), State::Waiting { retry_in, .. } if *retry_in == day));
+}
