@@ -73,7 +73,8 @@ impl Builder {
     /// was refused; a refusal right after another one closes the client.
     ///
     /// Tokens travel in the `Authorization` header or in a WebSocket's frames, never in an address. A source that fails is
-    /// asked again after five seconds.
+    /// asked again after five seconds. Of what is logged here none bears a token; but at the level `trace` the WebSocket
+    /// library prints whole frames (its targets begin with `tungstenite`), so keep that one above it.
     ///
     /// # Examples
     /// ```

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tricast_client::{AskError, Client, Code, Draft, Page, PublishError, Start, Transport};
+use tricast_client::{AskError, Client, Code, Draft, Json, Page, PublishError, Start, Transport};
 use tricast_testkit::net::{Behaviour, Proxy};
 
 use crate::support::{numbers, on, publish, server, soon, subscribe};
@@ -103,13 +103,15 @@ async fn history_pages_and_members_are_read_over_each_transport() {
         let client = on(transport, server.address());
         let channel = format!("open:{transport}");
         publish(&client, &channel, 0..5).await;
-        let _room = subscribe(&client, &channel, None).await;
+        let shown = Json::of(&transport.as_str()).unwrap();
+        let _room = soon(client.channel(&channel).unwrap().presence(shown.clone()).subscribe(None)).await.unwrap();
         let newest = soon(client.history(&channel, Page::newest().limit(2))).await.unwrap();
         assert_eq!((newest.messages.len(), newest.more, newest.position.seq.get()), (2, true, 5), "{transport}");
         let older = soon(client.history(&channel, Page::before(newest.messages[0].position()))).await.unwrap();
         assert_eq!((older.messages.len(), older.more), (3, false));
         let members = soon(client.members(&channel)).await.unwrap();
-        assert!(members.iter().any(|member| member.client == *client.id()), "{transport}: {members:?}");
+        let [member] = members.as_slice() else { panic!("{transport}: {members:?}") };
+        assert_eq!((&member.client, member.data.as_ref()), (client.id(), Some(&shown)), "{transport}");
     }
 }
 
