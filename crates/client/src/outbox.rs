@@ -204,10 +204,10 @@ impl Outbox {
         self.free(channel);
     }
 
-    /// Another connection carries from now on: what is not answered is sent again, and nothing rests.
-    pub(crate) fn start_over(&mut self) {
-        let busy: Vec<_> =
-            self.lanes.iter().filter(|(_, lane)| lane.turn != Turn::Ready).map(|(it, _)| it.clone()).collect();
+    /// What is under way is not answered any more, but for the channels that are `spared`; and nothing rests.
+    pub(crate) fn start_over(&mut self, spared: impl Fn(&ChannelName) -> bool) {
+        let busy = self.lanes.iter().filter(|(channel, lane)| lane.turn != Turn::Ready && !spared(channel));
+        let busy: Vec<_> = busy.map(|(channel, _)| channel.clone()).collect();
         for channel in busy {
             self.free(&channel);
         }

@@ -95,10 +95,10 @@ impl Questions {
         }
     }
 
-    /// Another connection carries from now on.
-    pub(crate) fn start_over(&mut self) -> Vec<Reply> {
+    /// What is under way is not answered any more, but for those that are `spared`; and nothing rests.
+    pub(crate) fn start_over(&mut self, spared: impl Fn(u64) -> bool) -> Vec<Reply> {
         let mut lost = Vec::new();
-        for (reference, asked) in &mut self.asked {
+        for (reference, asked) in self.asked.iter_mut().filter(|(reference, _)| !spared(**reference)) {
             match asked.turn {
                 Turn::Flying if !asked.question.repeatable => lost.push(*reference),
                 Turn::Flying | Turn::Resting { .. } | Turn::Waiting => asked.turn = Turn::Waiting,

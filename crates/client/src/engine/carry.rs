@@ -102,19 +102,22 @@ impl Engine {
         self.tokens.readiness() == Readiness::Awaited && (for_commands || matches!(self.phase, Phase::AwaitingToken))
     }
 
-    /// Another connection carries from now on: what was not answered is sent again.
+    /// Another connection carries from now on: publishes that were not answered are sent again, for their ids make that
+    /// safe. Questions that went by POST are answered there.
     pub(super) fn change_carrier(&mut self, now: Duration) {
-        self.drop_posts();
+        self.cancel_posts(|post| matches!(post, Post::Publishes(_)));
+        self.start_over();
         self.pump(now);
     }
 
-    /// Gives up what is under way; it goes out again with the next carrier.
-    pub(super) fn drop_posts(&mut self) {
-        for (io, _) in std::mem::take(&mut self.posts) {
-            self.put(Output::Cancel { io });
-        }
-        self.outbox.start_over();
-        let unanswered = self.questions.start_over();
+    /// What no POST carries went by a connection that is gone.
+    pub(super) fn start_over(&mut self) {
+        let posts = &self.posts;
+        let by_post = |is_it: &dyn Fn(&Post) -> bool| posts.values().any(|sent| is_it(&sent.post));
+        self.outbox.start_over(|channel| by_post(&|post| matches!(post, Post::Publishes(of) if of == channel)));
+        let unanswered = self
+            .questions
+            .start_over(|question| by_post(&|post| matches!(post, Post::Question(of) if *of == question)));
         self.reply(unanswered);
     }
 
@@ -177,7 +180,7 @@ impl Engine {
     }
 
     pub(super) fn close_commands(&mut self, closed: &Closed) {
-        self.drop_posts();
+        self.cancel_posts(|_| true);
         let mut replies = self.questions.close(closed);
         self.outbox.close(closed, &mut replies);
         self.reply(replies);

@@ -46,7 +46,7 @@ impl Engine {
         self.drop_climb();
         self.proven = None;
         self.phase = Phase::Idle;
-        self.drop_posts();
+        self.start_over();
     }
 
     /// The server's last words. It may say them for the last of its subscriptions, which have left already.
@@ -127,8 +127,6 @@ impl Engine {
     }
 
     fn connect(&mut self, now: Duration) {
-        // From now on publishes wait for the connection.
-        self.drop_posts();
         match self.tokens.readiness() {
             Readiness::Ready => self.open(now),
             Readiness::Awaited => self.phase = Phase::AwaitingToken,

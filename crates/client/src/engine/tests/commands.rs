@@ -174,3 +174,22 @@ fn an_array_has_at_most_64_commands_and_64_kib() {
     let (_, body) = stage.request(Endpoint::Send);
     assert_eq!((body.matches("publish").count(), body.len() < 65_536), (7, true), "six small ones and a large one");
 }
+
+#[test]
+fn a_call_that_went_by_post_is_answered_though_connections_come_and_go() {
+    let mut stage = Stage::new(&[Transport::Sse]);
+    let (mut call, mut publish) = (stage.ask("call", false), stage.publish("a", "x"));
+    let ((asked, _), (send, _)) = (stage.request(Endpoint::Send), stage.request(Endpoint::Send));
+    let _inbox = stage.subscribe("b", None, 8);
+    let (sse, _) = stage.request(Endpoint::Sse);
+    stage.events(sse, &[welcome("")]);
+    let (again, body) = stage.request(Endpoint::Send);
+    assert_eq!(body, format!("[{}]", command("x", 2)), "a publish may be repeated at once");
+    stage.cut(sse);
+    stage.answer(asked, &[r#"{"type":"result","ref":1,"data":7}"#.to_owned()]);
+    assert!(call.try_recv().unwrap().is_ok());
+    stage.answer(send, &[published("a", 2, 5)]);
+    assert!(publish.try_recv().is_err(), "that request was given up");
+    stage.answer(again, &[published("a", 2, 5)]);
+    assert!(publish.try_recv().unwrap().is_ok());
+}
