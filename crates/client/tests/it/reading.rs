@@ -180,3 +180,19 @@ async fn a_closed_client_ends_its_subscriptions_and_its_states() {
     let refused = client.channel("open:b").unwrap().subscribe(None).await;
     assert!(matches!(refused, Err(SubscribeError::Closed { .. })));
 }
+
+#[tokio::test]
+async fn a_client_ends_with_its_last_handle_and_not_before() {
+    let server = server();
+    for transport in Transport::ALL {
+        let client = on(transport, server.address());
+        let channel = format!("open:{transport}");
+        let mut room = subscribe(&client, &channel, None).await;
+        let mut states = client.states();
+        publish(&client, &channel, 0..1).await;
+        drop(client);
+        assert_eq!(numbers(&mut room, 1).await, [0], "a subscription is a handle: {transport}");
+        drop(room);
+        while soon(futures_util::StreamExt::next(&mut states)).await.is_some() {}
+    }
+}
