@@ -44,6 +44,7 @@ mod publish;
 mod raw_sse;
 mod refused;
 mod resume;
+mod rust_client;
 mod send;
 mod slow_reader;
 mod states;
