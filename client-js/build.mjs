@@ -6,14 +6,15 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build, transform } from 'esbuild';
+import { build } from 'esbuild';
+import { minify } from 'terser';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const { version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
- * Turns `#name` into `__name`, which esbuild then mangles. ES2020 has no private fields, and esbuild would lower them to
+ * Turns `#name` into `__name`, which is then made short. ES2020 has no private fields, and esbuild would lower them to
  * WeakMaps: a third more bytes, and slower.
  */
 const privateNames = {
@@ -35,38 +36,52 @@ const privateNames = {
   },
 };
 
-/**
- * Properties that only the client's own objects have: no part of its API, of the wire or of the platform bears one of these
- * names, so they may be shortened like the private ones.
- */
-const INTERNAL = [
-  ...['answered', 'attach', 'changed', 'choose', 'current', 'ended', 'env', 'expect', 'fail', 'failed', 'failures'],
-  ...['flying', 'forget', 'heard', 'outcome', 'own', 'parallel', 'patience', 'receive', 'refuse', 'refused', 'restart'],
-  ...['sentAt', 'settle', 'sink', 'unsent', 'waiting', 'wake', 'wants'],
-];
+/** The client and its add-on lie beside each other, and neither holds a copy of the other. */
+const beside = {
+  name: 'beside',
+  setup({ onResolve }) {
+    const external = (name) => ({ path: `./${name}.js`, external: true });
+    onResolve({ filter: /\/share\.js$/ }, () => external('share'));
+    onResolve({ filter: /\/tricast\.js$/ }, ({ importer }) => (importer.endsWith('share.ts') ? external('tricast') : undefined));
+  },
+};
 
-async function bundle(outfile, options) {
+/** One module with what `entry` imports, in words as they stand in the sources. */
+async function bundle(entry, options) {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ['src/index.ts'],
+    entryPoints: [entry],
     write: false,
     bundle: true,
-    minify: true,
+    minifySyntax: true,
     target: 'es2020',
     charset: 'utf8',
-    mangleProps: new RegExp(`^(__.*|${INTERNAL.join('|')})$`),
-    plugins: [privateNames],
+    plugins: [privateNames, beside],
     legalComments: 'none',
-    format: 'esm',
-  });
-  // Once more: only in one module does esbuild put constants in place.
-  const { code } = await transform(outputFiles[0].text, {
-    minify: true,
-    target: 'es2020',
-    charset: 'utf8',
-    banner: `/* tricast ${version} | ${license} */`,
+    external: ['react', 'tricast'],
     ...options,
   });
+  return outputFiles[0].text;
+}
+
+/** The short names of properties, which the client and its add-ons have to agree on. */
+let names;
+
+/**
+ * Makes it small. No part of the API, of the wire or of the platform begins with an underscore, so what does is the
+ * client's own and may bear any name.
+ */
+async function shrink(text, outfile, module) {
+  const nameCache = { props: names };
+  const { code } = await minify(text, {
+    module,
+    ecma: 2020,
+    nameCache,
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false },
+    mangle: { properties: { regex: /^_/ } },
+    format: { preamble: `// tricast ${version}` },
+  });
+  names = nameCache.props;
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, code);
 }
@@ -82,22 +97,29 @@ function emitTypes(outDir) {
 
 function outputs() {
   const at = process.argv.indexOf('--out');
-  if (at < 0) return { dist: join(root, 'dist'), asset: join(root, '../crates/tricast/assets/client.js') };
+  if (at < 0) return { dist: join(root, 'dist'), assets: join(root, '../crates/tricast/assets') };
   const out = process.argv[at + 1];
   if (!out) throw new Error('--out needs a folder');
-  return { dist: resolve(out, 'dist'), asset: resolve(out, 'client.js') };
+  return { dist: resolve(out, 'dist'), assets: resolve(out) };
 }
 
-const { dist, asset } = outputs();
+const { dist, assets } = outputs();
 rmSync(dist, { recursive: true, force: true });
-await bundle(join(dist, 'tricast.js'), { format: 'esm' });
-await bundle(join(dist, 'tricast.global.js'), { format: 'iife', globalName: 'tricast' });
+await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'), true);
+await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'), false);
+await shrink(await bundle('src/share.ts', { format: 'esm' }), join(dist, 'share.js'), true);
+await shrink(await bundle('src/react.ts', { format: 'esm' }), join(dist, 'react.js'), true);
 emitTypes(join(dist, 'types'));
-writeFileSync(join(dist, 'tricast.d.ts'), "export * from './types/index.js';\n");
-mkdirSync(dirname(asset), { recursive: true });
-copyFileSync(join(dist, 'tricast.js'), asset);
+for (const [name, entry] of [['tricast', 'index'], ['share', 'share'], ['react', 'react']]) {
+  writeFileSync(join(dist, `${name}.d.ts`), `export * from './types/${entry}.js';\n`);
+}
+mkdirSync(assets, { recursive: true });
+copyFileSync(join(dist, 'tricast.js'), join(assets, 'client.js'));
+// There the client has another name.
+const share = readFileSync(join(dist, 'share.js'), 'utf8');
+writeFileSync(join(assets, 'share.js'), share.replace('./tricast.js', './client.js'));
 
-for (const name of ['tricast.js', 'tricast.global.js']) {
+for (const name of ['tricast.js', 'tricast.global.js', 'share.js', 'react.js']) {
   const bytes = readFileSync(join(dist, name));
   console.log(`${name}: ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzipped`);
 }

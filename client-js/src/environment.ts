@@ -1,5 +1,6 @@
-import { Backoff, type BackoffOptions } from './backoff.js';
-import type { TransportName } from './transport/transport.js';
+import { DEFAULT_CAPACITY, DEFAULT_CONNECT_TIMEOUT, MAX_TIMER } from './limits.js';
+import { createTokens, type Tokens } from './tokens.js';
+import type { TransportName } from './transport/link.js';
 
 /** Time as the client sees it. */
 export interface Clock {
@@ -9,18 +10,38 @@ export interface Clock {
   timer(ms: number, callback: () => void): () => void;
 }
 
+/** How long to wait between tries, in milliseconds. */
+export interface BackoffOptions {
+  /** Upper bound of the first wait; doubled for each further one. Default 500. */
+  readonly base?: number;
+  /** Upper bound of all waits. Default 30,000. */
+  readonly cap?: number;
+}
+
 /** Options of `new Tricast(url, options)`. What is not given comes from the globals of the runtime. */
 export interface Options {
   /** The transports to try, best first. Default `['ws', 'sse', 'poll']`. */
   readonly transports?: readonly TransportName[];
   /** 8 to 64 of `[A-Za-z0-9_-]`, kept across reconnects and transports. Default: random. */
   readonly client?: string;
+  /**
+   * Gives the token that says who the caller is, or an empty one for an anonymous caller. Called when one is needed and
+   * ahead of its expiry, one call at a time.
+   */
+  readonly token?: () => Promise<string> | string;
   /** Milliseconds that a transport has to prove that it delivers; doubled in each failed round. Default 5,000. */
   readonly connectTimeout?: number;
   /** How long to wait between rounds of tries. */
   readonly backoff?: BackoffOptions;
   /** Publishes that may wait for their acknowledgement; one more rejects with `outbox_full`. Default 1,000. */
   readonly outbox?: number;
+  /**
+   * Shares one connection with the other tabs of this browser that do so. `share.js` is loaded from beside the client. Where
+   * a browser has no Web Locks, which pages without TLS have not, each tab has its own.
+   */
+  readonly share?: boolean;
+  /** Closes the client when it aborts. */
+  readonly signal?: AbortSignal;
   readonly fetch?: typeof fetch;
   /** null where the runtime's must not be used. Without one, the transport `ws` is skipped. */
   readonly WebSocket?: typeof WebSocket | null;
@@ -29,51 +50,92 @@ export interface Options {
   readonly random?: () => number;
 }
 
-/** What the client uses of the world around it. */
-export class Environment {
-  readonly client: string;
+/** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
+export interface Environment
+  extends Required<Omit<Options, 'token' | 'signal' | 'transports' | 'share'>>,
+    Pick<Options, 'token' | 'transports' | 'share'> {
+  /** Not to be called as a method, which browsers refuse. */
   readonly fetch: typeof fetch;
-  readonly WebSocket: typeof WebSocket | null;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** What else was given; who uses it has the default. */
-  readonly options: Options;
-  readonly #base: string;
-
-  constructor(url: string, options: Options) {
-    this.options = options;
-    const page = globalThis.location as Location | undefined;
-    this.#base = new URL(url, page?.href).href.replace(/\/*$/, '/');
-    const fetcher = options.fetch ?? globalThis.fetch;
-    // Browsers refuse a `fetch` that is called as a method of another object.
-    this.fetch = (input, init) => fetcher(input, init);
-    this.WebSocket = options.WebSocket === undefined ? (globalThis.WebSocket ?? null) : options.WebSocket;
-    this.clock = options.clock ?? systemClock;
-    this.random = options.random ?? Math.random;
-    this.client = options.client ?? randomId();
-  }
-
-  /** A backoff as the options want it. */
-  backoff(): Backoff {
-    return new Backoff(this.random, this.options.backoff);
-  }
-
+  readonly _tokens: Tokens;
+  /** Gives up what is shared with other tabs. */
+  _leave?(): void;
   /** The absolute address of an endpoint. */
-  url(endpoint: string): string {
-    return this.#base + endpoint;
-  }
+  _url(endpoint: string): string;
+  /** Full jitter: how long to wait after so many failures, but no less than what the server asked for. */
+  _wait(failures: number, atLeast?: number): number;
+}
+
+/** Makes the environment of a client. */
+export function createEnvironment(url: string, options: Options): Environment {
+  const mount = new URL(url, globalThis.location?.href).href.replace(/\/*$/, '/');
+  const env = {
+    client: randomId(),
+    connectTimeout: DEFAULT_CONNECT_TIMEOUT,
+    backoff: {} as BackoffOptions,
+    outbox: DEFAULT_CAPACITY,
+    fetch: globalThis.fetch,
+    WebSocket: globalThis.WebSocket,
+    clock: systemClock,
+    random: Math.random,
+    _url: (endpoint: string) => mount + endpoint,
+    _wait(failures: number, atLeast = 0) {
+      const { base = 500, cap = 30_000 } = env.backoff;
+      // A page that nobody sees may spread over all of it.
+      const bound = isHidden() ? cap : Math.min(cap, base * 2 ** failures);
+      return Math.max(atLeast, env.random() * bound);
+    },
+    ...options,
+  } as Environment & { _tokens: Tokens };
+  env._tokens = createTokens(env);
+  return env;
+}
+
+/** Calls back once after so many milliseconds, unless it is called again before; without a number it only cancels. */
+export type Timer = (ms?: number, callback?: () => void) => void;
+
+/** Makes a timer that does not run. */
+export function createTimer({ clock }: Pick<Environment, 'clock'>): Timer {
+  let cancel: (() => void) | undefined;
+  return (ms, callback) => {
+    cancel?.();
+    cancel = ms === undefined ? ms : clock.timer(ms, callback!);
+  };
 }
 
 const systemClock: Clock = {
   now: () => Date.now(),
   timer(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    const timer = setTimeout(callback, Math.min(ms, MAX_TIMER));
     return () => clearTimeout(timer);
   },
 };
 
+/** Whether another tab may keep the connection. */
+export function isShared({ share }: Environment): boolean | undefined {
+  return share && !!globalThis.navigator?.locks;
+}
+
+/** Whether this is a page that nobody sees. */
+export function isHidden(): boolean | undefined {
+  return globalThis.document?.hidden;
+}
+
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
 export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(36)).join('');
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(36)).join('');
+}
+
+/** Reads what outlives the page, or writes it; nothing where there is no such storage, or none that is open to us. */
+export function stored(storage: 'localStorage' | 'sessionStorage', key: string, value?: string): string | null | void {
+  try {
+    return value ? globalThis[storage].setItem(key, value) : globalThis[storage].getItem(key);
+  } catch {
+    // Then the next page starts without it.
+  }
+}
+
+/** Calls `end` when the signal aborts, at once where it has. */
+export function onAbort(signal: AbortSignal | undefined, end: () => void): void {
+  if (signal?.aborted) end();
+  else signal?.addEventListener('abort', end);
 }

@@ -1,51 +1,35 @@
-import { formatPosition, parsePosition, type Position } from './position.js';
-import type { GapEvent, MessageEvent, SubscribedEvent } from './protocol.js';
+import { parsePosition, type Position } from './position.js';
+import type { GapEvent, LiveEvent, MessageEvent, SubscribedEvent } from './protocol.js';
+
+/** What tells of the reading of one channel. */
+export type Told = SubscribedEvent | GapEvent | MessageEvent | LiveEvent;
 
 /**
- * What becomes of an event: `deliver` it to the application, `drop` it as not new, or `fault`:
- * something before it is missing and nobody said so, hence the reader must ask again.
- */
-export type Verdict = 'deliver' | 'drop' | 'fault';
-
-/**
- * One channel's position and the rules that move it (protocol 5.1), without any I/O.
+ * The rules by which a reader moves (protocol 5.1 and 5.3). To move before a handler runs is the caller's part: then,
+ * whatever a handler does, no other transport can bring the same message to it again.
  *
- * `receive` moves the position before it answers, so whatever a handler does with a delivered event, no
- * other transport can bring the same message to it again.
+ * @param at Where the reader stands; null until the server has said where it starts.
+ * @returns where it stands after the event; undefined where that is not new or concerns nobody; null for a fault: something
+ * is missing and nobody said so, hence the reader must ask again.
  */
-export class Reader {
-  #position: Position | null;
-
-  /** @param position What the application has already, null for nothing. */
-  constructor(position: Position | null = null) {
-    this.#position = position;
+export function advance(at: Position | null, isState: boolean, event: Told): Position | undefined | null {
+  if (event.type === 'message') {
+    const { epoch, seq, key } = event;
+    // Only what is on a state has a key, and states have holes.
+    if (at?.epoch !== epoch || (key === undefined && seq > at.seq + 1)) return null;
+    return seq > at.seq ? place(epoch, seq, at.base) : undefined;
   }
+  if (!/^(live|gap|subscribed)$/.test(event.type)) return undefined;
+  const told = parsePosition(event.position);
+  if (!told) return null;
+  const { epoch, seq } = told;
+  if (event.type === 'live') return at?.epoch === epoch ? place(epoch, Math.max(at.seq, seq), at.base) : null;
+  // A reader that has a position keeps it when it is subscribed: only a gap may replace it.
+  if (event.type === 'subscribed' && at) return at;
+  return place(epoch, seq, isState && !seq ? parsePosition(event.head)?.seq : undefined);
+}
 
-  /** Where reading goes on; null until the server has said where it starts. */
-  get position(): string | null {
-    return this.#position && formatPosition(this.#position);
-  }
-
-  /** Judges one event and moves the position accordingly. */
-  receive(event: SubscribedEvent | GapEvent | MessageEvent): Verdict {
-    if (event.type === 'message') return this.#advance(event.epoch, event.seq);
-    // A reader that has a position keeps it when it is subscribed: only a gap may replace it.
-    return event.type === 'subscribed' && this.#position ? 'deliver' : this.#replace(event.position);
-  }
-
-  #replace(text: string): Verdict {
-    const position = parsePosition(text);
-    if (!position) return 'fault';
-    this.#position = position;
-    return 'deliver';
-  }
-
-  #advance(epoch: string, seq: number): Verdict {
-    const position = this.#position;
-    if (!position || position.epoch !== epoch) return 'fault';
-    if (seq <= position.seq) return 'drop';
-    if (seq !== position.seq + 1) return 'fault';
-    this.#position = { epoch, seq };
-    return 'deliver';
-  }
+/** A base that is passed is none. */
+function place(epoch: string, seq: number, base: number | undefined): Position {
+  return { epoch, seq, base: base! > seq ? base : undefined };
 }

@@ -56,8 +56,14 @@ export class FakeSocket {
     this.onopen?.();
   }
 
+  /** As a server: with the `ref` of what an event answers, and an answer to the ping that was sent ahead of the welcome. */
   push(...events: object[]): void {
-    for (const event of events) this.onmessage?.({ data: JSON.stringify(event) });
+    for (const event of events as Json[]) {
+      const asking = this.sent.filter(({ type, channels }) => type === 'subscribe' && (channels as Json[]).some(({ name }) => name === event.channel));
+      const { ref } = asking.pop() ?? {};
+      this.onmessage?.({ data: JSON.stringify(event.type === 'subscribed' && ref ? { ref, ...event } : event) });
+      if (event.type === 'welcome') this.onmessage?.({ data: '{"type":"pong"}' });
+    }
   }
 
   /** Opens and says welcome. */
@@ -78,6 +84,7 @@ export class FakeSocket {
 /** One request that `fetch` made, to be answered by the test. */
 export class FakeRequest {
   readonly endpoint: string;
+  readonly headers: Headers;
   readonly body: Json & { channels?: { name: string; from?: string }[]; wait?: number };
   aborted = false;
   #respond!: (response: unknown) => void;
@@ -88,6 +95,7 @@ export class FakeRequest {
 
   constructor(url: string, init: RequestInit) {
     this.endpoint = url.split('/').pop() ?? '';
+    this.headers = new Headers(init.headers);
     this.body = JSON.parse(String(init.body)) as FakeRequest['body'];
     this.response = new Promise((resolve, reject) => {
       this.#respond = resolve as (response: unknown) => void;

@@ -1,22 +1,13 @@
 import { type Position } from './position.js';
-import type { GapEvent, MessageEvent, SubscribedEvent } from './protocol.js';
+import type { GapEvent, LiveEvent, MessageEvent, SubscribedEvent } from './protocol.js';
+/** What tells of the reading of one channel. */
+export type Told = SubscribedEvent | GapEvent | MessageEvent | LiveEvent;
 /**
- * What becomes of an event: `deliver` it to the application, `drop` it as not new, or `fault`:
- * something before it is missing and nobody said so, hence the reader must ask again.
- */
-export type Verdict = 'deliver' | 'drop' | 'fault';
-/**
- * One channel's position and the rules that move it (protocol 5.1), without any I/O.
+ * The rules by which a reader moves (protocol 5.1 and 5.3). To move before a handler runs is the caller's part: then,
+ * whatever a handler does, no other transport can bring the same message to it again.
  *
- * `receive` moves the position before it answers, so whatever a handler does with a delivered event, no
- * other transport can bring the same message to it again.
+ * @param at Where the reader stands; null until the server has said where it starts.
+ * @returns where it stands after the event; undefined where that is not new or concerns nobody; null for a fault: something
+ * is missing and nobody said so, hence the reader must ask again.
  */
-export declare class Reader {
-    #private;
-    /** @param position What the application has already, null for nothing. */
-    constructor(position?: Position | null);
-    /** Where reading goes on; null until the server has said where it starts. */
-    get position(): string | null;
-    /** Judges one event and moves the position accordingly. */
-    receive(event: SubscribedEvent | GapEvent | MessageEvent): Verdict;
-}
+export declare function advance(at: Position | null, isState: boolean, event: Told): Position | undefined | null;

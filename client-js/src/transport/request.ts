@@ -1,100 +1,125 @@
+import { isShared } from '../environment.js';
 import { asError, unreachable, type TricastError } from '../errors.js';
-import { MAX_FOREIGN_WAIT, MAX_POSTS } from '../limits.js';
-import { asEvent, asEvents, errorOf } from '../protocol.js';
-import { Link } from './link.js';
-import type { Sendable, Transport, Want } from './transport.js';
+import { MIN_PACE, WAIT } from '../limits.js';
+import { asEvent, type ServerEvent } from '../protocol.js';
+import { createSseParser } from '../sse-parser.js';
+import { createDeadline, type OpenLink } from './link.js';
+import { post } from './post.js';
+
+/** The only code of several channels. */
+const TOO_MANY_CHANNELS = /s$/;
 
 /**
- * What SSE and long-polling share: a request asks for a whole channel set, so another set is another request, which goes
- * on where this one stopped; and commands go by `POST send`.
+ * SSE and long-polling: a request asks for a whole channel set, so another set is another request, which goes on where this
+ * one stopped; and commands go by `POST send`.
+ *
+ * SSE is read from a `fetch` stream: unlike an `EventSource` it can POST, set headers, see comments and tell why it failed.
+ * Of polling, each batch is a request: what was handled is in the next one's positions, so nothing is lost.
  */
-export abstract class RequestTransport extends Link implements Transport {
-  readonly parallel = MAX_POSTS;
-  /** What the newest request asked for; empty where that must be asked anew. */
-  protected wants: readonly Want[] = [];
-  /** The request that counts; what an aborted one still brings is ignored. */
-  #request: AbortController | null = null;
+export const openRequests =
+  (name: 'sse' | 'poll'): OpenLink =>
+  (env, sink, patience) => {
+    const { clock, _tokens: tokens } = env;
+    const expect = createDeadline(env, sink);
+    const shared = isShared(env);
+    /** What the newest request asked for. */
+    let asked: string[] = [];
+    /** Of the reading that counts; what an older one still brings does not. */
+    let abort: AbortController | null = null;
 
-  /** Reads until `signal` says stop. What it throws ends the connection. */
-  protected abstract read(signal: AbortSignal): Promise<void>;
-
-  update(): void {
-    const wanted = names(this.sink.wants());
-    if (this.#request && wanted.length > 0 && names(this.wants).join() === wanted.join()) return;
-    this.close();
-    // All rest: a later update asks again.
-    if (wanted.length === 0) return;
-    const { signal } = (this.#request = new AbortController());
-    this.expect(this.patience);
-    this.read(signal).catch((thrown: unknown) => {
-      if (!signal.aborted) this.#lost(thrown);
-    });
-  }
-
-  forget(channel: string): void {
-    if (names(this.wants).includes(channel)) this.wants = [];
-  }
-
-  send(batch: readonly Sendable[]): () => void {
-    const abort = new AbortController();
-    const unsent = (thrown: unknown): void => {
-      if (!abort.signal.aborted) this.sink.unsent(batch, asError(thrown));
+    const close = (): void => {
+      expect();
+      abort?.abort();
+      abort = null;
     };
-    this.post('send', `[${batch.map(({ text }) => text).join()}]`, abort.signal)
-      .then(async (response) => {
-        for (const event of asEvents(await response.json())) this.sink.event(event);
-        unsent(unreachable('no answer'));
-      })
-      .catch(unsent);
-    return () => abort.abort();
-  }
 
-  override close(): void {
-    super.close();
-    this.#request?.abort();
-    this.#request = null;
-  }
+    /** Asks for all channels at their positions. */
+    const ask = (signal: AbortSignal, wait?: number): Promise<Response> => {
+      const channels = sink._wants();
+      asked = channels.map(({ name }) => name);
+      return post(env, name, JSON.stringify({ client: shared ? undefined : env.client, channels, wait }), signal);
+    };
 
-  /** Asks for channels. @throws TricastError of the server, or anything else where nobody or somebody else answered. */
-  protected ask(endpoint: string, signal: AbortSignal, wait?: number): Promise<Response> {
-    const channels = (this.wants = this.sink.wants());
-    return this.post(endpoint, JSON.stringify({ client: this.env.client, channels, wait }), signal);
-  }
+    const stream = async (signal: AbortSignal): Promise<void> => {
+      const since = clock.now();
+      let heartbeat = 0;
+      // A runtime without such streams throws here, and polls.
+      const reader = (await ask(signal)).body!.getReader();
+      const decoder = new TextDecoder();
+      const parse = createSseParser();
+      for (;;) {
+        const { value } = await reader.read();
+        if (signal.aborted) return;
+        if (!value) throw unreachable('ended');
+        for (const data of parse(decoder.decode(value, { stream: true }))) {
+          const event = asEvent(JSON.parse(data));
+          sink._event(event);
+          if (event.type === 'welcome') {
+            heartbeat = 1000 * event.heartbeat;
+            tokens._accepted(event.expires_in);
+            sink._proven(clock.now() - since);
+          }
+          if (signal.aborted) return;
+        }
+        // Comments alone prove nothing: until the welcome, the first deadline stands.
+        if (heartbeat) expect(2 * heartbeat);
+      }
+    };
 
-  protected async post(endpoint: string, body: string, signal: AbortSignal): Promise<Response> {
-    const headers = { 'content-type': 'application/json' };
-    const response = await this.env.fetch(this.env.url(endpoint), { method: 'POST', headers, body, signal });
-    if (response.ok) return response;
-    throw await refusal(response);
-  }
+    const poll = async (signal: AbortSignal): Promise<void> => {
+      // The first request is not held, for an answer is the proof that polling works.
+      for (let wait = 0; !signal.aborted && sink._wants()[0]; wait = shared ? 0 : WAIT) {
+        expect(wait * 1000 + patience);
+        const since = clock.now();
+        const answer = await (await ask(signal, wait)).json();
+        if (signal.aborted) return;
+        const events: ServerEvent[] = answer.events.map(asEvent);
+        const took = clock.now() - since;
+        tokens._accepted(answer.expires_in);
+        // An answer that only says goodbye proves nothing.
+        if (!wait && events[0]?.type !== 'bye') sink._proven(took);
+        for (const event of events) {
+          sink._event(event);
+          if (signal.aborted) return;
+        }
+        if (shared && !events[0]) {
+          expect();
+          await (await import('../share.js')).follow(env, sink, signal);
+        }
+        if (wait && !events[0] && took < MIN_PACE) {
+          await new Promise<void>((resolve) => signal.addEventListener('abort', clock.timer(MIN_PACE, resolve)));
+        }
+      }
+    };
 
-  /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
-  #lost(thrown: unknown): void {
-    const error = asError(thrown);
-    const { channel, code, retryable } = error;
-    const asked = names(this.wants);
-    if (!retryable && (code === 'too_many_channels' || asked.includes(channel ?? ''))) {
-      this.close();
-      this.sink.refused(error, channel ? [channel] : asked);
-    } else {
-      const final = !retryable && code !== 'unauthorized' && code !== 'token_expired';
-      this.fail(error, thrown instanceof RangeError ? 'blamed' : final ? 'final' : undefined);
-    }
-  }
-}
+    const restart = (): void => {
+      close();
+      // Where all channels have left or rest there is nothing to ask for: a later update asks.
+      if (!sink._wants()[0]) return;
+      const { signal } = (abort = new AbortController());
+      expect(patience);
+      (name === 'sse' ? stream : poll)(signal).catch((thrown) => {
+        if (!signal.aborted) lost(asError(thrown));
+      });
+    };
 
-function names(wants: readonly Want[]): string[] {
-  return wants.map(({ name }) => name);
-}
+    /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
+    const lost = (error: TricastError): void => {
+      const { channel, code, retryable } = error;
+      if (retryable || !(TOO_MANY_CHANNELS.test(code) || asked.includes(channel!))) return sink._ended(error);
+      close();
+      sink._refused(error, channel ?? asked.pop()!);
+      restart();
+    };
 
-async function refusal(response: Response): Promise<TricastError> {
-  const seconds = Number(response.headers.get('retry-after')) || 0;
-  try {
-    const body: unknown = await response.json();
-    const event = asEvent(Array.isArray(body) ? body[0] : body);
-    if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
-  } catch {
-    // Not Tricast's words: a proxy answered in its place.
-  }
-  return unreachable(`HTTP ${response.status}`, Math.min(seconds, MAX_FOREIGN_WAIT) * 1000);
-}
+    return {
+      _update() {
+        if (!abort || `${sink._wants().map(({ name }) => name)}` !== `${asked}`) restart();
+      },
+      _forget(channel) {
+        if (asked.includes(channel)) close();
+      },
+      _renew: restart,
+      _close: close,
+    };
+  };
