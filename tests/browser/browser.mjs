@@ -21,9 +21,12 @@ export function startBrowser(options = {}) {
   return chromium.launch({ executablePath: find('chromium'), args: FLAGS, timeout: WATCHDOG, ...options })
 }
 
-/** Opens a page that shares nothing with others, closed at the end of the test `t`. Its errors are printed. */
-export async function openPage(t, browser) {
-  const context = await browser.newContext()
+/**
+ * Opens a page that shares nothing with others, closed at the end of the test `t`. Its errors are printed. `options` are
+ * those of a context.
+ */
+export async function openPage(t, browser, options = {}) {
+  const context = await browser.newContext(options)
   t.after(() => context.close())
   context.setDefaultTimeout(WATCHDOG)
   const page = await context.newPage()

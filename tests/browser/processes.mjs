@@ -17,8 +17,18 @@ const running = new Set()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
 /** Starts the chat for the test `t` and gives its address, such as `http://127.0.0.1:4000`. */
-export async function startChat(t) {
-  const program = process.env.CHAT ?? fileURLToPath(new URL('../../target/debug/chat', import.meta.url))
+export function startChat(t) {
+  return startExample(t, 'chat')
+}
+
+/** Starts the dashboard for the test `t` and gives its address. */
+export function startDashboard(t) {
+  return startExample(t, 'dashboard')
+}
+
+async function startExample(t, name) {
+  const built = fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url))
+  const program = process.env[name.toUpperCase()] ?? built
   if (!existsSync(program)) {
     throw new Error(`${program} is missing: build it with cargo build --workspace --all-targets`)
   }

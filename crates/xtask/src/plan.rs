@@ -88,7 +88,7 @@ const STEPS: &[Step] = &[
     Step { name: "vitest", about: "npm test in client-js", action: |workspace| workspace.npm("client-js", &["test"]) },
     Step { name: "fresh", about: "the committed client is what its sources build", action: freshness::check },
     Step { name: "autobahn", about: "Autobahn's cases 1-7, 9, 10 against the echo server", action: autobahn::run },
-    Step { name: "browser", about: "npm test in tests/browser, with the chat as built", action: browser },
+    Step { name: "browser", about: "npm test in tests/browser, with the examples as built", action: browser },
     Step {
         name: "client",
         about: "npm run build in client-js",
@@ -116,9 +116,11 @@ fn deny(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn browser(workspace: &Workspace) -> Result<(), Failure> {
+    let built = |name: &str| workspace.binary(&format!("{name}{}", env::consts::EXE_SUFFIX));
     run(Command::new("npm")
         .arg("test")
-        .env("CHAT", workspace.binary(&format!("chat{}", env::consts::EXE_SUFFIX)))
+        .env("CHAT", built("chat"))
+        .env("DASHBOARD", built("dashboard"))
         .current_dir(workspace.path("tests/browser")))
 }
 

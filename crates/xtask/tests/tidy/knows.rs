@@ -19,6 +19,7 @@ const RULES: &[MayKnow] = &[
     MayKnow { package: "tricast-cli", normal: &["tricast"], dev: &[TESTKIT] },
     MayKnow { package: TESTKIT, normal: &["tricast-core"], dev: &[] },
     MayKnow { package: "chat", normal: &["tricast"], dev: &[TESTKIT] },
+    MayKnow { package: "dashboard", normal: &["tricast"], dev: &[TESTKIT] },
     MayKnow { package: "tricast-tests", normal: &["tricast", TESTKIT], dev: &["tricast-client"] },
     MayKnow { package: "xtask", normal: &[], dev: &[] },
 ];
