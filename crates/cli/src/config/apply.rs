@@ -58,6 +58,7 @@ impl Config {
             .trusted_proxies(server.trusted_proxies)
             .connections(limits.connections)
             .connections_per_ip(usize::try_from(limits.connections_per_ip).unwrap_or(usize::MAX))
+            .connections_per_user(usize::try_from(limits.connections_per_user).unwrap_or(usize::MAX))
             .publishes_per_second(limits.publishes_per_second);
         if let Some(auth) = auth {
             builder = builder.authenticate(auth.jwt);

@@ -183,10 +183,11 @@ heartbeat         ws 25s, sse 15s
 drain             10s
 auth              JWT, HS256 by a secret
   audience        tricast
+  issuer          not looked at
   cookie          session
   without a token anonymous
 message           64KiB
-connections       100000, any number per address
+connections       100000, any number per address, any number per user
 channels          128 per connection
 publishes         any number per second
 timeouts          write 10s, header 10s
