@@ -11,6 +11,7 @@ use clap::Args;
 use tricast::{Access, BuildError, Builder, Rule, Tricast};
 
 use crate::config::{Config, ConfigError, HOW_TO_RULE, Serving};
+use crate::outcome::Outcome;
 
 /// What `serve` is told on the command line.
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until asked to stop, then drains.
-pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
+pub(crate) async fn run(options: Options) -> Result<Outcome, ServeError> {
     let (builder, serving) = match &options.config {
         Some(file) => {
             let (builder, serving) = Config::load(file)?.apply();
@@ -73,7 +74,8 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
     let serve = serving.configure(tricast::serve(listener, app(&tricast, &serving.mount)));
 
     announce(addr);
-    serve.shutdown(asked_to_stop).drains(&tricast).await.map_err(ServeError::Serve)
+    serve.shutdown(asked_to_stop).drains(&tricast).await.map_err(ServeError::Serve)?;
+    Ok(Outcome::Done)
 }
 
 /// What `--dev` promises.

@@ -25,6 +25,7 @@ mod variables;
 
 pub(crate) use apply::Serving;
 pub(crate) use problem::{ConfigError, HOW_TO_RULE};
+pub(crate) use value::parse_time;
 
 use self::auth::Auth;
 use self::channel::ChannelRule;

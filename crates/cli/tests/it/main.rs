@@ -10,11 +10,15 @@ use std::time::Instant;
 use tricast_testkit::WATCHDOG;
 use tricast_testkit::process::Server;
 
+mod clients;
 mod config;
 
 fn tricast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tricast"));
-    command.args(arguments).env_remove("RUST_LOG");
+    command.args(arguments);
+    for variable in ["RUST_LOG", "NO_COLOR", "TRICAST_URL", "TRICAST_TOKEN"] {
+        command.env_remove(variable);
+    }
     command
 }
 
