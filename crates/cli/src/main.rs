@@ -4,20 +4,23 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use self::outcome::told;
 
 mod check;
+mod completions;
 mod config;
+mod health;
 mod outcome;
 mod publish;
 mod remote;
 mod serve;
 mod subscribe;
 mod text;
+mod token;
 
 /// Real-time channels over WebSocket, SSE and long-poll.
 #[derive(Debug, Parser)]
@@ -37,18 +40,28 @@ enum Command {
     Sub(subscribe::Options),
     /// Checks a configuration file, and prints what would be served.
     CheckConfig(check::Options),
+    /// Makes and inspects tokens (JWT).
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Asks a server whether it is ready: for health checks of containers.
+    Health(health::Options),
+    /// Prints what makes a shell complete this program's arguments.
+    Completions(completions::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let program = Program::parse();
-    let is_server = matches!(program.command, Command::Serve(_) | Command::CheckConfig(_));
+    let is_server = matches!(program.command, Command::Serve(_) | Command::CheckConfig(_) | Command::Token(_));
     log_to_stderr(if is_server { LevelFilter::INFO } else { LevelFilter::ERROR });
     match program.command {
         Command::Serve(options) => told(serve::run(options).await),
         Command::Pub(options) => told(publish::run(options).await),
         Command::Sub(options) => told(subscribe::run(options).await),
         Command::CheckConfig(options) => told(check::run(options).await),
+        Command::Token(command) => told(token::run(command).await),
+        Command::Health(options) => told(health::run(&options).await),
+        Command::Completions(options) => told(completions::run(&options, &mut Program::command())),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::mpsc;
-use tricast_client::{BuildError, Client, Draft, DraftError, PublishError, Published};
+use tricast_client::{BuildError, ChannelName, Client, Draft, DraftError, PublishError, Published};
 
 use crate::config::parse_time;
 use crate::outcome::{Outcome, interrupt};
@@ -17,7 +17,7 @@ use crate::remote::Remote;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The channel to publish to.
-    channel: String,
+    channel: ChannelName,
 
     /// The message, as JSON; `-` publishes each line of standard input, in order.
     ///
@@ -154,10 +154,10 @@ async fn publish(client: &Client, options: &Options, mut draft: Draft) -> Result
         draft = draft.ttl(ttl);
     }
     let timeout = options.timeout;
-    let Ok(published) = tokio::time::timeout(timeout, client.publish(&options.channel, draft)).await else {
+    let Ok(published) = tokio::time::timeout(timeout, client.publish(options.channel.as_str(), draft)).await else {
         return Err(PubError::Timeout { url: options.remote.url.clone(), timeout });
     };
-    print(&options.channel, &published?, options.json).map_err(PubError::Write)
+    print(options.channel.as_str(), &published?, options.json).map_err(PubError::Write)
 }
 
 fn print(channel: &str, published: &Published, json: bool) -> io::Result<()> {

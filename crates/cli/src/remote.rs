@@ -10,7 +10,13 @@ use tricast_client::{Builder, Client};
 #[derive(Args)]
 pub(crate) struct Remote {
     /// The server, with the path under which its channels are.
-    #[arg(long, value_name = "URL", env = "TRICAST_URL", default_value = "http://127.0.0.1:8000/rt")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRICAST_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8000/rt"
+    )]
     pub(crate) url: String,
 
     /// Who is asking: a token as `tricast token make` prints it.

@@ -113,26 +113,29 @@ async fn read(client: &Client, options: &Options) -> Result<(), SubError> {
         heard.push(events(client.channel(name.as_str())?, name, options.from));
     }
     let mut left = options.count;
-    let mut failure = None;
+    let (mut is_closed, mut end) = (false, None);
     while left != Some(0) {
         let heard = tokio::select! {
             biased;
             Some(state) = states.next() => {
                 screen.state(&state);
-                if let State::Closed { failure: Some(reason) } = state {
-                    failure = Some(reason);
+                if let State::Closed { failure } = state {
+                    end = Some(given_up(failure));
                 }
                 continue;
             }
             heard = heard.next() => heard,
         };
         match heard {
-            None => return Err(failure.map_or(SubError::NothingLeft, SubError::GivenUp)),
-            Some(Heard::Refused(SubscribeError::Closed { .. })) => {}
+            None if is_closed && end.is_none() => return Err(why_closed(&mut states).await),
+            None => return Err(end.unwrap_or(SubError::NothingLeft)),
+            Some(Heard::Refused(SubscribeError::Closed { .. })) => is_closed = true,
             Some(Heard::Refused(error)) => tell(&error),
             Some(Heard::Event(channel, event)) => {
-                if matches!(event, Event::Message(_)) {
-                    left = left.map(|left| left.saturating_sub(1));
+                match event {
+                    Event::Message(_) => left = left.map(|left| left.saturating_sub(1)),
+                    Event::Unsubscribed { code: None } => is_closed = true,
+                    _ => {}
                 }
                 match screen.event(&channel, &event) {
                     Ok(()) => {}
@@ -144,6 +147,20 @@ async fn read(client: &Client, options: &Options) -> Result<(), SubError> {
         }
     }
     Ok(())
+}
+
+/// What the client says of its end, which it says soon after its channels have ended.
+async fn why_closed(states: &mut (impl Stream<Item = State> + Unpin)) -> SubError {
+    while let Some(state) = states.next().await {
+        if let State::Closed { failure } = state {
+            return given_up(failure);
+        }
+    }
+    SubError::NothingLeft
+}
+
+fn given_up(failure: Option<Failure>) -> SubError {
+    failure.map_or(SubError::NothingLeft, SubError::GivenUp)
 }
 
 /// What is heard of a channel.

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tricast::auth::{Jwt, JwtError};
+use tricast::core::protocol::Secret;
 
 use super::problem::Fault;
 use super::section::Section;
@@ -25,7 +26,8 @@ pub(super) struct Auth {
 /// What tokens are verified by.
 #[derive(Debug)]
 pub(super) enum Key {
-    Hs256,
+    /// The secret, which signs as well.
+    Hs256(Secret),
     Public(PathBuf),
     Set(PathBuf),
 }
@@ -80,7 +82,10 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Found {
 
 /// The one key, or none.
 fn key(section: &mut Section<'_>, folder: &Path) -> Option<(Key, Jwt)> {
-    let secret = section.value(HS256, secret).map(|secret| (Key::Hs256, Jwt::hs256(secret.value)));
+    let secret = section.value(HS256, secret).map(|secret| {
+        let jwt = Jwt::hs256(&secret.value);
+        (Key::Hs256(Secret::new(secret.value)), jwt)
+    });
     let public = section.value(PUBLIC_KEY, |value| value::file(value, folder)).and_then(|At { line, value }| {
         let jwt = public_key(&value);
         Some((Key::Public(value.path), noting(section, PUBLIC_KEY, line, jwt)?))

@@ -23,7 +23,7 @@ mod summary;
 mod value;
 mod variables;
 
-pub(crate) use apply::Serving;
+pub(crate) use apply::{Serving, Signing};
 pub(crate) use problem::{ConfigError, HOW_TO_RULE};
 pub(crate) use value::parse_time;
 

@@ -40,7 +40,7 @@ impl Server {
 fn describe_auth(auth: Option<&Auth>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(auth) = auth else { return line(f, "auth", "none: every caller is anonymous") };
     match &auth.key {
-        Key::Hs256 => line(f, "auth", "JWT, HS256 by a secret")?,
+        Key::Hs256(_) => line(f, "auth", "JWT, HS256 by a secret")?,
         Key::Public(file) => line(f, "auth", format_args!("JWT by the public key in {}", file.display()))?,
         Key::Set(file) => line(f, "auth", format_args!("JWT by the key set in {}", file.display()))?,
     }

@@ -55,8 +55,7 @@ impl Sub {
     }
 
     fn interrupt(&mut self) -> Option<i32> {
-        let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).unwrap();
-        kill_process(id, Signal::INT).unwrap();
+        interrupt(&self.process);
         self.wait()
     }
 
@@ -73,6 +72,11 @@ impl Drop for Sub {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn interrupt(process: &Child) {
+    let id = i32::try_from(process.id()).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(id, Signal::INT).unwrap();
 }
 
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
@@ -231,4 +235,32 @@ fn a_reader_that_has_seen_enough_ends_the_program() {
     publish(&server, &["a", "1"]);
     let output = sub.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+#[test]
+fn ctrl_c_ends_a_publish_that_waits_for_its_input() {
+    let server = dev_server();
+    let mut command = client(&server, &["pub", "a", "-"]);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let answers = lines(process.stdout.take().unwrap());
+    input.write_all(b"1\n").unwrap();
+    // Once it has answered, it listens for signals too.
+    assert!(answers.recv_timeout(WATCHDOG).unwrap().ends_with("-1"));
+    interrupt(&process);
+    assert_eq!(process.wait().unwrap().code(), Some(130));
+    drop(input);
+}
+
+#[test]
+fn colours_are_left_out_where_nobody_wants_them() {
+    let server = dev_server();
+    publish(&server, &["a", "1"]);
+    let read = |no_color: &str| {
+        let mut command = client(&server, &["sub", "a", "--from", "earliest", "--count", "1"]);
+        let output = command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color).output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| bytes.contains(&0x1b))
+    };
+    assert_eq!(read(""), [true, true]);
+    assert_eq!(read("1"), [false, false]);
 }
