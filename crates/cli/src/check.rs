@@ -7,6 +7,7 @@ use clap::Args;
 use tricast::BuildError;
 
 use crate::config::{Config, ConfigError};
+use crate::outcome::Outcome;
 
 /// What `check-config` is told on the command line.
 #[derive(Debug, Args)]
@@ -29,12 +30,12 @@ pub(crate) enum CheckError {
 ///
 /// # Errors
 /// All that is wrong with the file.
-pub(crate) async fn run(Options { file }: Options) -> Result<(), CheckError> {
+pub(crate) async fn run(Options { file }: Options) -> Result<Outcome, CheckError> {
     let config = Config::load(&file)?;
     let summary = config.to_string();
     let (builder, _) = config.apply();
     builder.build().await.map_err(|source| CheckError::Build { file, source })?;
     // Who reads no further has seen what they wanted; the exit code tells the rest.
     let _ = write!(io::stdout(), "{summary}");
-    Ok(())
+    Ok(Outcome::Done)
 }

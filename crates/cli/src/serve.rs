@@ -1,19 +1,23 @@
 //! `tricast serve`.
 
+mod operations;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
 use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tricast::{Access, BuildError, Builder, Rule, Tricast};
 
 use crate::config::{Config, ConfigError, HOW_TO_RULE, Serving};
+use crate::outcome::Outcome;
 
 /// What `serve` is told on the command line.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The address to listen on; port 0 picks a free one [default: the file's, or 127.0.0.1:8000].
     #[arg(long, value_name = "ADDR")]
@@ -48,12 +52,14 @@ pub(crate) enum ServeError {
     Listen { addr: SocketAddr, source: io::Error },
     #[error("cannot start")]
     Build(#[source] BuildError),
+    #[error("cannot count what /metrics tells")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("cannot serve")]
     Serve(#[source] io::Error),
 }
 
 /// Serves until asked to stop, then drains.
-pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
+pub(crate) async fn run(options: Options) -> Result<Outcome, ServeError> {
     let (builder, serving) = match &options.config {
         Some(file) => {
             let (builder, serving) = Config::load(file)?.apply();
@@ -69,11 +75,14 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
     let listener = tricast::bind(addr).await.map_err(cannot_listen)?;
     let addr = listener.local_addr().map_err(cannot_listen)?;
     let builder = builder.unwrap_or_else(|| open_to_everyone(addr));
+    // Before anything is counted.
+    let metrics = operations::count().map_err(ServeError::Metrics)?;
     let tricast = builder.build().await.map_err(ServeError::Build)?;
-    let serve = serving.configure(tricast::serve(listener, app(&tricast, &serving.mount)));
+    let serve = serving.configure(tricast::serve(listener, app(&tricast, &serving.mount, metrics)));
 
     announce(addr);
-    serve.shutdown(asked_to_stop).drains(&tricast).await.map_err(ServeError::Serve)
+    serve.shutdown(asked_to_stop).drains(&tricast).await.map_err(ServeError::Serve)?;
+    Ok(Outcome::Done)
 }
 
 /// What `--dev` promises.
@@ -83,8 +92,8 @@ fn open_to_everyone(addr: SocketAddr) -> Builder {
     Tricast::builder().rule("state:{any}", state).rule("{any}", stream).local_only(addr)
 }
 
-fn app(tricast: &Tricast, mount: &str) -> Router {
-    Router::new().route("/healthz", get(async || "ok")).nest(mount, tricast.router())
+fn app(tricast: &Tricast, mount: &str, metrics: PrometheusHandle) -> Router {
+    operations::routes(tricast, metrics).nest(mount, tricast.router())
 }
 
 /// Prints the one line that stdout is for.
@@ -93,3 +102,15 @@ fn announce(addr: SocketAddr) {
         tracing::warn!(%error, "nobody reads stdout; listening on http://{addr}");
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tricast serve --dev
+  tricast serve --config tricast.toml --listen 0.0.0.0:8000
+
+Beside the channels:
+  /healthz   ok, for as long as the program answers
+  /readyz    200 while it should be given connections; 503 while it drains or its backplane is down
+  /metrics   counters and gauges for Prometheus; not for the public
+
+SIGTERM and Ctrl-C drain: clients are told to come back, and it exits with 0 once they have gone.";

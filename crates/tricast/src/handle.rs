@@ -22,6 +22,7 @@ use crate::hub::{Hub, PublishError};
 use crate::members::{self, PresenceError};
 use crate::metrics;
 use crate::reader::{ReadError, Reader};
+use crate::readiness::NotReady;
 use crate::revocation::RevokeError;
 use crate::transport::sse::{SseRequest, SseResponse};
 
@@ -198,6 +199,14 @@ impl Tricast {
     /// Connections go on ending when it is dropped.
     pub async fn drain(&self, within: Duration) {
         self.hub.drain(within).await;
+    }
+
+    /// Whether this node should be given connections: for the answer to a load balancer, within two seconds.
+    ///
+    /// # Errors
+    /// It drains, or its backplane cannot serve.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.hub.ready().await
     }
 
     /// How many connections there are on this node.

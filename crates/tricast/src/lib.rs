@@ -56,6 +56,7 @@ mod memory;
 pub mod metrics;
 mod presence;
 mod reader;
+mod readiness;
 mod revocation;
 mod router;
 mod serve;
@@ -72,6 +73,7 @@ pub use hooks::{Calling, Connecting, Disconnected, HookError, OnPublish, Publish
 pub use hub::PublishError;
 pub use members::PresenceError;
 pub use reader::{Read, ReadError, ReadMessage, Reader};
+pub use readiness::NotReady;
 pub use revocation::RevokeError;
 pub use serve::{Serve, bind, serve, shutdown_signal};
 pub use transport::sse::{SseRequest, SseResponse};

@@ -2,7 +2,7 @@
 //!
 //! Nothing is exported from here: the application installs the recorder that it likes, and without one nothing is kept.
 
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tricast_core::log::Appended;
 use tricast_core::protocol::event::Unsubscribed;
 use tricast_core::protocol::{Code, Event};
@@ -20,6 +20,18 @@ pub const CONNECTIONS: &str = "tricast_connections";
 
 /// Counter: messages that were published and are in the log, by whomever and on whatever way; repeats of an id are not.
 pub const PUBLISHED: &str = "tricast_published_total";
+
+/// Tells the recorder what the names mean, and shows the ones that are always there as zero: for exporters that write both
+/// out. To be called once the recorder is installed.
+pub fn describe() {
+    describe_counter!(REFUSED, "How often somebody was told a code.");
+    describe_gauge!(CONNECTIONS, "Connections that were let in.");
+    describe_counter!(PUBLISHED, "Messages that were published and are in the log.");
+    counter!(PUBLISHED).increment(0);
+    for transport in [Transport::Ws, Transport::Sse, Transport::Poll] {
+        gauge!(CONNECTIONS, "transport" => transport.as_str()).increment(0);
+    }
+}
 
 /// Counts a code that somebody is told.
 pub(crate) fn refused(code: Code, transport: Transport) {

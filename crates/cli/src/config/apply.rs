@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tricast::{Builder, Serve, Tricast};
+use tricast::core::protocol::Secret;
+use tricast::{Builder, Jwt, Serve, Tricast};
 
 use super::Config;
+use super::auth::Key;
 use super::server::LISTEN;
 
 /// What is said of the server beside the channels.
@@ -44,7 +46,26 @@ impl Serving {
     }
 }
 
+/// What tokens are signed by, and what they have to say for whoever verifies them.
+pub(crate) struct Signing<'a> {
+    pub(crate) secret: &'a Secret,
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) issuer: Option<&'a str>,
+}
+
 impl Config {
+    /// What signs tokens; `None` where the file has no secret: a public key only verifies.
+    pub(crate) fn signing(&self) -> Option<Signing<'_>> {
+        let auth = self.auth.as_ref()?;
+        let Key::Hs256(secret) = &auth.key else { return None };
+        Some(Signing { secret, audience: auth.audience.as_deref(), issuer: auth.issuer.as_deref() })
+    }
+
+    /// What verifies tokens; `None` where the file has no key.
+    pub(crate) fn verifier(&self) -> Option<&Jwt> {
+        self.auth.as_ref().map(|auth| &auth.jwt)
+    }
+
     /// What has the channels, and how to serve it.
     pub(crate) fn apply(self) -> (Builder, Serving) {
         let Self { server, auth, limits, channels, file: _ } = self;
@@ -58,6 +79,7 @@ impl Config {
             .trusted_proxies(server.trusted_proxies)
             .connections(limits.connections)
             .connections_per_ip(usize::try_from(limits.connections_per_ip).unwrap_or(usize::MAX))
+            .connections_per_user(usize::try_from(limits.connections_per_user).unwrap_or(usize::MAX))
             .publishes_per_second(limits.publishes_per_second);
         if let Some(auth) = auth {
             builder = builder.authenticate(auth.jwt);

@@ -16,6 +16,8 @@ pub(super) struct Limits {
     /// 0: no limit.
     pub(super) connections_per_ip: u32,
     /// 0: no limit.
+    pub(super) connections_per_user: u32,
+    /// 0: no limit.
     pub(super) publishes_per_second: u32,
     pub(super) write_timeout: Duration,
     pub(super) header_timeout: Duration,
@@ -31,6 +33,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Limits {
             at_most(value::count(value)?, MOST_CONNECTIONS, |most| most.to_string())
         }),
         connections_per_ip: section.or("connections_per_ip", 0, |value| value::limit(value, u32::MAX)),
+        connections_per_user: section.or("connections_per_user", 0, |value| value::limit(value, u32::MAX)),
         publishes_per_second: section.or("publishes_per_second", 0, |value| value::limit(value, MOST_PER_SECOND)),
         write_timeout: section.or("write_timeout", TIMEOUT, value::deadline),
         header_timeout: section.or("header_timeout", TIMEOUT, value::deadline),

@@ -23,8 +23,9 @@ mod summary;
 mod value;
 mod variables;
 
-pub(crate) use apply::Serving;
+pub(crate) use apply::{Serving, Signing};
 pub(crate) use problem::{ConfigError, HOW_TO_RULE};
+pub(crate) use value::parse_time;
 
 use self::auth::Auth;
 use self::channel::ChannelRule;

@@ -106,9 +106,9 @@ pub(super) enum Fault {
     Key { file: PathBuf, problem: String },
     #[error("is a public key, which everybody has; name its file in jwt_public_key")]
     PublicSecret,
-    #[error("there is a key already, on line {0}: use jwt_hs256 or jwt_public_key")]
+    #[error("there is a key already, on line {0}: use one of jwt_hs256, jwt_public_key and jwt_keys")]
     TwoKeys(usize),
-    #[error("means nothing without a key (jwt_hs256 or jwt_public_key)")]
+    #[error("means nothing without a key (jwt_hs256, jwt_public_key or jwt_keys)")]
     NoKey,
     #[error("{0}")]
     Pattern(PatternProblem),

@@ -167,11 +167,14 @@ impl<'a> Section<'a> {
         list
     }
 
-    /// Says of the later of two keys that both are there.
-    pub(super) fn not_both(&mut self, names: [&'static str; 2], fault: impl FnOnce(usize) -> Fault) {
-        if let [Some(one), Some(other)] = names.map(|name| self.find(name).map(|(line, _)| (line, name))) {
-            let ((first, _), (second, name)) = (one.min(other), one.max(other));
-            self.problem(name, second, fault(first));
+    /// Says of all but the first of several keys that one is there already.
+    pub(super) fn at_most_one(&mut self, names: &[&'static str], fault: impl Fn(usize) -> Fault) {
+        let mut found: Vec<_> =
+            names.iter().filter_map(|name| self.find(name).map(|(line, _)| (line, *name))).collect();
+        found.sort_unstable();
+        let Some(((first, _), others)) = found.split_first() else { return };
+        for (line, name) in others {
+            self.problem(name, *line, fault(*first));
         }
     }
 

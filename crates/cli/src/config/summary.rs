@@ -40,10 +40,12 @@ impl Server {
 fn describe_auth(auth: Option<&Auth>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(auth) = auth else { return line(f, "auth", "none: every caller is anonymous") };
     match &auth.key {
-        Key::Hs256 => line(f, "auth", "JWT, HS256 by a secret")?,
+        Key::Hs256(_) => line(f, "auth", "JWT, HS256 by a secret")?,
         Key::Public(file) => line(f, "auth", format_args!("JWT by the public key in {}", file.display()))?,
+        Key::Set(file) => line(f, "auth", format_args!("JWT by the key set in {}", file.display()))?,
     }
-    line(f, "  audience", auth.audience.as_deref().unwrap_or("not looked at"))?;
+    line(f, "  audience", auth.audience.as_deref().unwrap_or("none: tokens for an audience are refused"))?;
+    line(f, "  issuer", auth.issuer.as_deref().unwrap_or("not looked at"))?;
     line(f, "  cookie", auth.cookie.as_deref().unwrap_or("none"))?;
     line(f, "  without a token", if auth.required { "refused" } else { "anonymous" })
 }
@@ -51,7 +53,8 @@ fn describe_auth(auth: Option<&Auth>, f: &mut fmt::Formatter<'_>) -> fmt::Result
 impl Limits {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         line(f, "message", show_size(self.message_bytes as u64))?;
-        line(f, "connections", format_args!("{}, {} per address", self.connections, or_any(self.connections_per_ip)))?;
+        let [address, user] = [self.connections_per_ip, self.connections_per_user].map(or_any);
+        line(f, "connections", format_args!("{}, {address} per address, {user} per user", self.connections))?;
         line(f, "channels", format_args!("{} per connection", self.channels_per_connection))?;
         line(f, "publishes", format_args!("{} per second", or_any(self.publishes_per_second)))?;
         let (write, header) = (show_time(self.write_timeout), show_time(self.header_timeout));

@@ -94,7 +94,7 @@ fn an_unknown_key_is_named_wherever_it_stands() {
             "4: servers: unknown key; known here: server, auth, limits, backplane, channel",
             "6: server.heartbeat.wss: unknown key; known here: ws, sse",
             "8: limits.connection: unknown key; known here: message_bytes, channels_per_connection, connections, \
-             connections_per_ip, publishes_per_second, write_timeout, header_timeout",
+             connections_per_ip, connections_per_user, publishes_per_second, write_timeout, header_timeout",
         ]
     );
 }
@@ -159,7 +159,8 @@ fn an_unset_variable_is_named_with_its_line() {
         [
             "2: auth.jwt_hs256: the environment has no variable SECRET",
             "3: auth.audience: a ${ is not closed (write $${ for the text ${)",
-            "4: auth.backplane: unknown key; known here: jwt_hs256, jwt_public_key, audience, cookie, required",
+            "4: auth.backplane: unknown key; known here: jwt_hs256, jwt_public_key, jwt_keys, audience, issuer, cookie, \
+             required",
         ]
     );
 }
@@ -167,13 +168,13 @@ fn an_unset_variable_is_named_with_its_line() {
 #[test]
 fn no_problem_tells_what_a_variable_holds() {
     let found = problems(
-        "[auth]\njwt_public_key = \"${TRICAST_SECRET}\"\ncookie = \"${TRICAST_SECRET} \"\n\
+        "[auth]\njwt_public_key = \"${TRICAST_SECRET}\"\njwt_keys = \"${TRICAST_SECRET}\"\ncookie = \"${TRICAST_SECRET} \"\n\
          [server]\nlisten = \"${TRICAST_SECRET}\"\nallowed_origins = [\"${TRICAST_SECRET}\"]\ndrain = \"${TRICAST_SECRET}\"\n\
          tls = { cert = \"${TRICAST_SECRET}\", key = \"${TRICAST_SECRET}\" }\n\
          [limits]\nmessage_bytes = \"${TRICAST_SECRET}\"\n[backplane]\nurl = \"${TRICAST_SECRET}\"\n\
          [[channel]]\npattern = \"{${TRICAST_SECRET}}\"\nkind = \"${TRICAST_SECRET}\"\npublish = \"${TRICAST_SECRET}\"\n",
     );
-    assert_eq!(found.len(), 13, "{found:#?}");
+    assert_eq!(found.len(), 15, "{found:#?}");
     assert!(found[0].contains("cannot read ${TRICAST_SECRET}: "), "{found:#?}");
     assert!(!found.concat().contains("thirty-two"), "{found:#?}");
 }
@@ -181,7 +182,7 @@ fn no_problem_tells_what_a_variable_holds() {
 #[test]
 fn a_secret_is_in_no_debug_output() {
     let config = config(&format!("[auth]\njwt_hs256 = \"${{TRICAST_SECRET}}\"{RULE}"));
-    assert!(matches!(&config.auth.as_ref().unwrap().key, auth::Key::Hs256));
+    assert!(matches!(&config.auth.as_ref().unwrap().key, auth::Key::Hs256(_)));
     assert!(!format!("{config:?} {config}").contains("thirty-two"));
 }
 
@@ -230,19 +231,20 @@ fn a_public_rule_needs_a_server_that_requires_no_token() {
 #[test]
 fn without_a_key_nothing_may_be_asked_of_users() {
     let found = problems(
-        "[auth]\naudience = \"a\"\ncookie = \"c\"\nrequired = true\n\
+        "[auth]\naudience = \"a\"\nissuer = \"i\"\ncookie = \"c\"\nrequired = true\n\
          [[channel]]\npattern = \"{user}\"\nsubscribe = \"self\"\npublish = \"token\"\n",
     );
-    let no_key = "means nothing without a key (jwt_hs256 or jwt_public_key)";
+    let no_key = "means nothing without a key (jwt_hs256, jwt_public_key or jwt_keys)";
     let nobody = "is fulfilled by nobody, because [auth] has no key by which to know anybody";
     assert_eq!(
         found,
         [
             format!("2: auth.audience: {no_key}"),
-            format!("3: auth.cookie: {no_key}"),
-            format!("4: auth.required: {no_key}"),
-            format!("7: channel.subscribe: \"self\" {nobody}"),
-            format!("8: channel.publish: \"token\" {nobody}"),
+            format!("3: auth.issuer: {no_key}"),
+            format!("4: auth.cookie: {no_key}"),
+            format!("5: auth.required: {no_key}"),
+            format!("8: channel.subscribe: \"self\" {nobody}"),
+            format!("9: channel.publish: \"token\" {nobody}"),
         ]
     );
     assert!(!config(&format!("[auth]\nrequired = false{RULE}")).channels.is_empty());
@@ -252,7 +254,7 @@ fn without_a_key_nothing_may_be_asked_of_users() {
 fn files_that_a_file_names_are_looked_for_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[auth]\njwt_public_key = \"key.pem\"\njwt_hs256 = \"x\"\n[server]\ntls = {{ cert = \"c.pem\" }}{RULE}"
+        "[auth]\njwt_public_key = \"key.pem\"\njwt_hs256 = \"x\"\njwt_keys = \"k.json\"\n[server]\ntls = {{ cert = \"c.pem\" }}{RULE}"
     );
     let place = |file: &str| folder.path().join(file).display().to_string();
     let cause = "No such file or directory (os error 2)";
@@ -260,10 +262,14 @@ fn files_that_a_file_names_are_looked_for_beside_it() {
         problems_in(folder.path(), &text),
         [
             format!("2: auth.jwt_public_key: cannot read {}: {cause}", place("key.pem")),
-            "3: auth.jwt_hs256: there is a key already, on line 2: use jwt_hs256 or jwt_public_key".to_owned(),
-            format!("5: server.tls.cert: cannot read {}: {cause}", place("c.pem")),
-            "5: server.tls.key: is missing".to_owned(),
-            "5: server.tls: TLS is not in this build yet".to_owned(),
+            "3: auth.jwt_hs256: there is a key already, on line 2: use one of jwt_hs256, jwt_public_key and jwt_keys"
+                .to_owned(),
+            format!("4: auth.jwt_keys: cannot read {}: {cause}", place("k.json")),
+            "4: auth.jwt_keys: there is a key already, on line 2: use one of jwt_hs256, jwt_public_key and jwt_keys"
+                .to_owned(),
+            format!("6: server.tls.cert: cannot read {}: {cause}", place("c.pem")),
+            "6: server.tls.key: is missing".to_owned(),
+            "6: server.tls: TLS is not in this build yet".to_owned(),
         ]
     );
     fs::write(folder.path().join("c.pem"), "").unwrap();
@@ -292,6 +298,31 @@ fn a_public_key_is_one_or_is_told_why_not() {
     let secret = format!("[auth]\njwt_hs256 = \"\"\"{pem}\"\"\"{RULE}");
     let found = problems(&secret);
     assert_eq!(found, ["2: auth.jwt_hs256: is a public key, which everybody has; name its file in jwt_public_key"]);
+}
+
+#[test]
+fn a_set_of_keys_is_one_or_is_told_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("[auth]\njwt_keys = \"keys.json\"\nissuer = \"https://login.example\"{RULE}");
+    let file = folder.path().join("keys.json");
+    // Of RFC 8037, appendix A.2.
+    let key = r#"{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    fs::write(&file, format!("{{\"keys\": [{key}]}}")).unwrap();
+    let config = read_in(folder.path(), &text).unwrap();
+    let auth = config.auth.as_ref().unwrap();
+    assert!(matches!(&auth.key, auth::Key::Set(path) if *path == file));
+    assert!(format!("{:?}", auth.jwt).contains("issuer: Some(\"https://login.example\")"), "{:?}", auth.jwt);
+    assert!(config.to_string().contains(&format!("JWT by the key set in {}\n", file.display())), "{config}");
+
+    for (broken, said) in [
+        (format!("{{\"keys\": [{key}, {key}]}}"), "two keys have the kid \"1\""),
+        ("[".to_owned(), "a key set is an object with a list of keys, and this text is none at line 1, column 1"),
+        (" ".repeat(1 << 20), "it is too long"),
+    ] {
+        fs::write(&file, broken).unwrap();
+        let found = problems_in(folder.path(), &text);
+        assert_eq!(found, [format!("2: auth.jwt_keys: {}: {said}", file.display())]);
+    }
 }
 
 #[test]
@@ -387,7 +418,7 @@ mod page {
     fn the_example_can_be_used_and_shows_every_key_but_those_that_exclude_others() {
         let config = config(example());
         assert_eq!(config.channels.len(), 3);
-        let absent = ["auth.jwt_public_key", "server.tls.cert", "server.tls.key"];
+        let absent = ["auth.jwt_public_key", "auth.jwt_keys", "server.tls.cert", "server.tls.key"];
         let shown = |key: &String| example().contains(key.rsplit('.').next().unwrap());
         let missing: Vec<String> = known().into_iter().filter(|key| !shown(key) && !absent.contains(&&**key)).collect();
         assert!(missing.is_empty(), "{missing:?}");

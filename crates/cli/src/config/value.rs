@@ -110,6 +110,13 @@ pub(super) fn duration(value: &Value) -> Result<Duration, Fault> {
     measure(&text.meant, TIMES, None).map(Duration::from_millis).ok_or_else(|| text.is_not(EXPECTED))
 }
 
+/// A time with a unit, as the command line takes it too.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, &'static str> {
+    measure(text, TIMES, None)
+        .map(Duration::from_millis)
+        .ok_or("a time is a number and a unit: 500ms, 10s, 5m, 24h, 7d")
+}
+
 /// A time that passes.
 pub(super) fn period(value: &Value) -> Result<Duration, Fault> {
     let period = duration(value)?;

@@ -11,12 +11,12 @@ use tricast_testkit::process::Server;
 use crate::{Connection, tricast};
 
 /// A configuration in a folder of its own.
-struct File {
+pub(crate) struct File {
     folder: TempDir,
 }
 
 impl File {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let file = Self { folder: tempfile::tempdir().unwrap() };
         fs::write(file.path(), text).unwrap();
         file
@@ -27,26 +27,26 @@ impl File {
     }
 
     /// The program, run beside the file.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tricast(arguments);
         command.current_dir(self.folder.path()).env("TRICAST_SECRET", "a-secret-of-at-least-thirty-two-bytes");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         Server::start(&mut self.command(&["serve", "--config", "tricast.toml"]))
     }
 }
 
 /// HS256 by the secret above: `{"sub":"ann","aud":"tricast","exp":4102444800}`.
-const ANN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+pub(crate) const ANN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
     eyJzdWIiOiJhbm4iLCJhdWQiOiJ0cmljYXN0IiwiZXhwIjo0MTAyNDQ0ODAwfQ.A6z1OaWHawqiw5Zc4iLsRjnam2fpnfNU5e0Ky18GwkM";
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 mount = "/live"
@@ -183,10 +183,11 @@ heartbeat         ws 25s, sse 15s
 drain             10s
 auth              JWT, HS256 by a secret
   audience        tricast
+  issuer          not looked at
   cookie          session
   without a token anonymous
 message           64KiB
-connections       100000, any number per address
+connections       100000, any number per address, any number per user
 channels          128 per connection
 publishes         any number per second
 timeouts          write 10s, header 10s

@@ -10,11 +10,18 @@ use std::time::Instant;
 use tricast_testkit::WATCHDOG;
 use tricast_testkit::process::Server;
 
+mod clients;
 mod config;
+mod operations;
+mod snapshots;
+mod token;
 
 fn tricast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tricast"));
-    command.args(arguments).env_remove("RUST_LOG");
+    command.args(arguments);
+    for variable in ["RUST_LOG", "NO_COLOR", "TRICAST_URL", "TRICAST_TOKEN"] {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -128,12 +135,6 @@ fn it_prints_one_line_and_exits_with_zero_at_sigterm() {
 }
 
 #[test]
-fn healthz_is_ok() {
-    let server = dev_server();
-    assert_eq!(Connection::open(&server).send("/healthz").body(), "ok");
-}
-
-#[test]
 fn a_foreign_host_is_refused() {
     let server = dev_server();
     let mut connection = Connection::open(&server);
@@ -164,4 +165,16 @@ fn sigterm_answers_a_parked_poll_and_ends_an_sse_stream() {
     let stream = sse.rest();
     assert!(stream.contains("event: tricast:bye") || stream.contains("event:tricast:bye"), "{stream}");
     assert!(server.wait().success());
+}
+
+#[test]
+fn each_shell_is_told_of_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        let script = String::from_utf8(output.stdout).unwrap();
+        for word in ["check-config", "completions", "health", "inspect", "--transport"] {
+            assert!(script.contains(word.trim_start_matches('-')), "{shell}: {word}");
+        }
+    }
 }
