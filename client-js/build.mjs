@@ -6,14 +6,15 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build, transform } from 'esbuild';
+import { build } from 'esbuild';
+import { minify } from 'terser';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const { version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
- * Turns `#name` into `__name`, which esbuild then mangles. ES2020 has no private fields, and esbuild would lower them to
+ * Turns `#name` into `__name`, which is then made short. ES2020 has no private fields, and esbuild would lower them to
  * WeakMaps: a third more bytes, and slower.
  */
 const privateNames = {
@@ -35,37 +36,34 @@ const privateNames = {
   },
 };
 
-/**
- * Properties that only the client's own objects have: no part of its API, of the wire or of the platform bears one of these
- * names, so they may be shortened like the private ones.
- */
-const INTERNAL = [
-  ...['answered', 'attach', 'changed', 'choose', 'current', 'ended', 'env', 'expect', 'fail', 'failed', 'failures'],
-  ...['flying', 'forget', 'heard', 'outcome', 'own', 'parallel', 'patience', 'receive', 'refuse', 'refused', 'restart'],
-  ...['sentAt', 'settle', 'sink', 'unsent', 'waiting', 'wake', 'wants'],
-];
-
-async function bundle(outfile, options) {
+/** One module with what `entry` imports, in words as they stand in the sources. */
+async function bundle(entry, options) {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ['src/index.ts'],
+    entryPoints: [entry],
     write: false,
     bundle: true,
-    minify: true,
+    minifySyntax: true,
     target: 'es2020',
     charset: 'utf8',
-    mangleProps: new RegExp(`^(__.*|${INTERNAL.join('|')})$`),
     plugins: [privateNames],
     legalComments: 'none',
-    format: 'esm',
-  });
-  // Once more: only in one module does esbuild put constants in place.
-  const { code } = await transform(outputFiles[0].text, {
-    minify: true,
-    target: 'es2020',
-    charset: 'utf8',
-    banner: `/* tricast ${version} | ${license} */`,
     ...options,
+  });
+  return outputFiles[0].text;
+}
+
+/**
+ * Makes it small. No part of the API, of the wire or of the platform begins with an underscore, so what does is the
+ * client's own and may bear any name.
+ */
+async function shrink(text, outfile) {
+  const { code } = await minify(text, {
+    module: true,
+    ecma: 2020,
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true },
+    mangle: { properties: { regex: /^_/ } },
+    format: { preamble: `/* tricast ${version} | ${license} */` },
   });
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, code);
@@ -90,8 +88,8 @@ function outputs() {
 
 const { dist, asset } = outputs();
 rmSync(dist, { recursive: true, force: true });
-await bundle(join(dist, 'tricast.js'), { format: 'esm' });
-await bundle(join(dist, 'tricast.global.js'), { format: 'iife', globalName: 'tricast' });
+await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'));
+await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'));
 emitTypes(join(dist, 'types'));
 writeFileSync(join(dist, 'tricast.d.ts'), "export * from './types/index.js';\n");
 mkdirSync(dirname(asset), { recursive: true });

@@ -1,26 +1,33 @@
-import type { Backoff } from './backoff.js';
-import { fromBase64 } from './base64.js';
-import { Emitter } from './emitter.js';
+import { createEmitter } from './emitter.js';
+import { onAbort, stored } from './environment.js';
 import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
-import { parsePosition } from './position.js';
-import type { ChannelEvent, From, GapReason, MessageEvent, ServerCode } from './protocol.js';
-import { Reader } from './reader.js';
+import { formatPosition, parsePosition } from './position.js';
+import type { ChannelEvent, From, GapReason, HistoryEvent, MessageEvent, ServerCode, UnsubscribedEvent } from './protocol.js';
+import { createReader, DELIVER, FAULT } from './reader.js';
+import type { Want } from './transport/link.js';
+import type { Tricast } from './tricast.js';
 
 /** How a channel is read. */
 export interface ChannelOptions {
   /**
    * Where to start: `latest`, `earliest`, `last:N`, or a position `<epoch>-<seq>` as `channel.position` tells it. From
-   * then on the client goes on at its own position. Default `latest`.
+   * then on the client goes on at its own position. Default: `latest` on streams, `earliest` on states.
    */
   readonly from?: From;
+  /** What the member that this client is shows to the others, where the channel keeps presence. */
+  readonly presence?: unknown;
+  /** Keeps the position of a stream in `sessionStorage`: after a reload reading goes on there, whatever `from` says. */
+  readonly resume?: boolean;
+  /** Closes the channel when it aborts. */
+  readonly signal?: AbortSignal;
 }
 
 /** A message as handlers get it. */
-export interface Message {
+export interface Message<T = unknown> {
   readonly channel: string;
   /** The payload: parsed JSON, or a `Uint8Array` where the publisher sent bytes. */
-  readonly data: unknown;
+  readonly data: T;
   readonly epoch: string;
   readonly seq: number;
   /** `<epoch>-<seq>`. */
@@ -30,6 +37,10 @@ export interface Message {
   readonly event?: string;
   readonly id?: string;
   readonly user?: string;
+  /** On a state: what was set or removed. */
+  readonly key?: string;
+  /** On a state: the key was removed; there is no data. */
+  readonly deleted?: boolean;
 }
 
 /** Messages between the old position and this one are gone, or their number is unknown. */
@@ -55,9 +66,67 @@ export interface Unsubscribed {
   readonly code?: ServerCode | undefined;
 }
 
+/** A key of a state has another message: none before where it is new, none now where it was removed. */
+export interface Change<T = unknown> {
+  readonly key: string;
+  readonly message: Message<T> | undefined;
+  readonly previous: Message<T> | undefined;
+}
+
+/** A state is known whole, up to `position`. */
+export interface Live {
+  readonly channel: string;
+  readonly position: string;
+}
+
+/** A publish that was just made here; the message that bears its `id` confirms it. */
+export interface Echo<T = unknown> extends PublishOptions {
+  readonly channel: string;
+  readonly id: string;
+  readonly data: T;
+}
+
+/** Somebody on the channel. */
+export interface Member<T = unknown> {
+  readonly client: string;
+  readonly user?: string;
+  /** What the member shows. */
+  readonly data?: T;
+  /** When the member came, in milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** What a log retains of the past. */
+export interface History<T = unknown> {
+  /** Oldest first. */
+  readonly messages: readonly Message<T>[];
+  /** That of the last message; the next page is before or after it. */
+  readonly position: string;
+  /** More is retained in that direction. */
+  readonly more: boolean;
+  /** Messages after the position that was asked for are gone. */
+  readonly gap?: boolean;
+}
+
+/** Which part of the past to read; without a position the newest messages. */
+export interface HistoryOptions {
+  /** Exclusive. */
+  readonly before?: string;
+  /** Exclusive. */
+  readonly after?: string;
+  /** 1 to 1000, default 100. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** What `channel.on` listens to. */
-export interface ChannelEvents {
-  message: Message;
+export interface ChannelEvents<T = unknown> {
+  message: Message<T>;
+  change: Change<T>;
+  live: Live;
+  join: Member;
+  leave: Member;
+  echo: Echo<T>;
   gap: Gap;
   subscribed: Subscribed;
   unsubscribed: Unsubscribed;
@@ -66,113 +135,175 @@ export interface ChannelEvents {
 }
 
 /** One channel, read from a position of its own over whatever connection lives. */
-export class Channel {
+export interface Channel<T = unknown> {
   readonly name: string;
-  /** @internal How long it is left alone after trouble of its own. */
-  readonly backoff: Backoff;
-  /** @internal While it is not to be asked for: cancels the wait. */
-  wake: (() => void) | null = null;
-  readonly #events = new Emitter<ChannelEvents>();
-  readonly #reader: Reader;
-  readonly #outbox: Outbox;
-  readonly #left: (channel: Channel) => void;
-  readonly #from: From | undefined;
-  /** The one connection whose messages count. */
-  #owner: object | null = null;
-  #closed = false;
-  #faults = 0;
-  /** Faults since a message was delivered. */
-  #stuck = 0;
-
-  /** @internal */
-  constructor(name: string, from: From | undefined, backoff: Backoff, outbox: Outbox, left: (channel: Channel) => void) {
-    this.name = name;
-    this.backoff = backoff;
-    this.#reader = new Reader(parsePosition(from ?? ''));
-    this.#outbox = outbox;
-    this.#left = left;
-    this.#from = from;
-  }
-
+  /** On a state: the newest message of each key, kept up to date. It is complete from the first `live` on. */
+  readonly state: ReadonlyMap<string, Message<T>>;
   /** The last position that was handled; before the first, the one to start from, or null. */
-  get position(): string | null {
-    return this.#reader.position;
-  }
-
+  readonly position: string | null;
   /** How often a message was missing without a `gap`, so that the client had to ask again. */
-  get faults(): number {
-    return this.#faults;
-  }
-
+  readonly faults: number;
+  /** Who is on the channel now, where it keeps presence. The first look, or handler of `join` or `leave`, begins to read that. */
+  readonly members: Member[];
   /** Adds a handler and returns what removes it. */
-  on<Name extends keyof ChannelEvents>(name: Name, handler: (value: ChannelEvents[Name]) => void): () => void {
-    return this.#events.on(name, handler);
-  }
-
+  on<Name extends keyof ChannelEvents<T>>(name: Name, handler: (value: ChannelEvents<T>[Name]) => void): () => void;
   /** The same as `rt.publish` with this channel's name: whether it is read, or may be, makes no difference. */
-  publish(data: unknown, options?: PublishOptions): Promise<Published> {
-    return this.#outbox.publish(this.name, data, options);
-  }
-
+  publish(data: T, options?: PublishOptions): Promise<Published>;
+  /** Reads a page of what the log retains, without moving the position. */
+  history(options?: HistoryOptions): Promise<History<T>>;
   /** Stops reading, without an event. Publishes go on. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#left(this);
-  }
-
-  /** @internal The `from` of the next request for this channel. */
-  get from(): string | undefined {
-    return this.position ?? this.#from;
-  }
-
-  /** @internal Only what this connection brings is taken from now on. */
-  own(connection: object): void {
-    this.#owner = connection;
-  }
-
-  /**
-   * @internal Takes an event that `connection` brought.
-   *
-   * @returns 0, or how many faults there were without a message between: it is necessary to ask again.
-   */
-  receive(event: ChannelEvent, connection: object): number {
-    if (event.type === 'unsubscribed') {
-      this.#end(event.code);
-      return 0;
-    }
-    if (event.type === 'subscribed') this.#owner = connection;
-    if (this.#owner !== connection) return 0;
-    const verdict = this.#reader.receive(event);
-    if (verdict === 'fault') {
-      this.#owner = null;
-      this.#faults++;
-      return ++this.#stuck;
-    }
-    if (verdict === 'drop') return 0;
-    if (event.type === 'message') this.#stuck = 0;
-    if (!this.#stuck) this.backoff.reset();
-    if (event.type === 'message') this.#events.emit('message', messageOf(event));
-    else if (event.type === 'gap') this.#events.emit('gap', event);
-    else this.#events.emit('subscribed', event);
-    return 0;
-  }
-
-  /** @internal The server refused the subscription. @returns whether to try again. */
-  refuse(error: TricastError): boolean {
-    this.#events.emit('error', error);
-    if (!error.retryable) this.#end(error.code as ServerCode);
-    return !this.#closed;
-  }
-
-  #end(code?: ServerCode): void {
-    if (this.#closed) return;
-    this.close();
-    this.#events.emit('unsubscribed', { channel: this.name, code });
-  }
+  close(): void;
 }
 
-function messageOf(event: MessageEvent): Message {
+/** A channel as the client's own parts see it. */
+export interface ChannelCore<T = unknown> extends Channel<T> {
+  /** How often it was left alone since a message was delivered. */
+  _rests: number;
+  /** While it is not to be asked for: cancels the wait. */
+  _wake: (() => void) | null;
+  /** What to ask for. */
+  _want(): Want;
+  /** Tells of a publish. */
+  _echo(echo: Echo<T>): void;
+  /**
+   * Takes an event of the connection.
+   *
+   * @returns whether something is missing: it is necessary to ask again.
+   */
+  _receive(event: ChannelEvent): boolean | void;
+  /** The server refused the subscription. @returns whether to try again. */
+  _refuse(error: TricastError): boolean;
+}
+
+/**
+ * Makes a channel.
+ *
+ * @param left Called when it is closed.
+ * @param key Under which its position outlives the page.
+ */
+export function createChannel<T>(
+  name: string,
+  options: ChannelOptions,
+  rt: Pick<Tricast, 'channel' | 'publish'>,
+  ask: Outbox['_ask'],
+  left: (channel: ChannelCore<any>) => void,
+  key: string | false | undefined,
+): ChannelCore<T> {
+  const { on, emit } = createEmitter<ChannelEvents<T>>();
+  const { from, presence, signal } = options;
+  const reader = createReader(parsePosition((key && stored('sessionStorage', key)) || from || ''));
+  const state = new Map<string, Message<T>>();
+  /** A snapshot that is being read. */
+  let snapshot: Map<string, Message<T>> | null = null;
+  let members: Channel<Member> | undefined;
+  let isClosed = false;
+  let faults = 0;
+
+  const change = (key: string, message?: Message<T>): void => {
+    const previous = state.get(key);
+    if (message) state.set(key, message);
+    else state.delete(key);
+    emit('change', { key, message, previous });
+  };
+
+  const set = (key: string, message: Message<T>): void => {
+    if (!snapshot) change(key, message.deleted ? undefined : message);
+    else if (message.deleted) snapshot.delete(key);
+    else snapshot.set(key, message);
+  };
+
+  /** Puts a snapshot that is complete in the place of what there was. */
+  const swap = (complete: Map<string, Message<T>>): void => {
+    snapshot = null;
+    for (const key of [...state.keys()]) if (!complete.has(key)) change(key);
+    for (const [key, message] of complete) if (state.get(key)?.position !== message.position) change(key, message);
+    emit('live', { channel: name, position: channel.position! });
+  };
+
+  const deliver = (event: Exclude<ChannelEvent, UnsubscribedEvent>): void => {
+    const { seq, base } = reader._position!;
+    if (event.type === 'message') {
+      const message = messageOf<T>(event);
+      channel._rests = 0;
+      if (event.key !== undefined) set(event.key, message);
+      else if (key) stored('sessionStorage', key, message.position);
+      emit('message', message);
+    } else if (event.type !== 'live') {
+      if (!seq) snapshot = new Map();
+      emit(event.type, event);
+    }
+    if (snapshot && !base) swap(snapshot);
+  };
+
+  const end = (code?: ServerCode): void => {
+    if (isClosed) return;
+    channel.close();
+    emit('unsubscribed', { channel: name, code });
+  };
+
+  const presenceOf = (): Channel<Member> => {
+    if (!members) {
+      members = rt.channel<Member>(`@presence/${name}`);
+      members.on('change', ({ message, previous }) => {
+        if (message && !previous) emit('join', message.data);
+        if (previous && !message) emit('leave', previous.data);
+      });
+    }
+    return members;
+  };
+
+  const channel: ChannelCore<T> = {
+    name,
+    state,
+    get position() {
+      return reader._position && formatPosition(reader._position);
+    },
+    get faults() {
+      return faults;
+    },
+    get members() {
+      return [...presenceOf().state.values()].map(({ data }) => data);
+    },
+    on(event, handler) {
+      if (/^(join|leave)$/.test(event)) presenceOf();
+      return on(event, handler);
+    },
+    publish: (data, options) => rt.publish(name, data, options),
+    async history({ signal, ...options } = {}) {
+      const answer = (await ask(`${name} history`, { type: 'history', channel: name, ...options }, signal)) as HistoryEvent;
+      return { ...answer, messages: answer.messages.map(messageOf<T>) };
+    },
+    close() {
+      if (isClosed) return;
+      isClosed = true;
+      members?.close();
+      left(channel);
+    },
+    _rests: 0,
+    _wake: null,
+    _want: () => ({ name, from: channel.position ?? from, presence }),
+    _echo: (echo) => emit('echo', echo),
+    _receive(event) {
+      if (event.type === 'unsubscribed') return end(event.code);
+      const verdict = reader._receive(event);
+      if (verdict === FAULT) {
+        faults++;
+        return true;
+      }
+      if (verdict === DELIVER) deliver(event);
+    },
+    _refuse(error) {
+      emit('error', error);
+      if (!error.retryable) end(error.code as ServerCode);
+      return !isClosed;
+    },
+  };
+  onAbort(signal, channel.close);
+  return channel;
+}
+
+function messageOf<T>(event: MessageEvent): Message<T> {
   const { data, data64, epoch, seq } = event;
-  return { ...event, position: `${epoch}-${seq}`, data: data64 === undefined ? data : fromBase64(data64) };
+  const bytes = data64 === undefined ? data : Uint8Array.from(atob(data64), (char) => char.charCodeAt(0));
+  return { ...event, position: `${epoch}-${seq}`, data: bytes as T };
 }

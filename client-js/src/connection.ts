@@ -1,230 +1,396 @@
-import type { Backoff } from './backoff.js';
-import type { Channel } from './channel.js';
-import { Choice } from './choice.js';
-import type { Environment } from './environment.js';
-import { TricastError, unreachable } from './errors.js';
-import { DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CHANNELS, MAX_CONNECT_TIMEOUT } from './limits.js';
-import type { Carrier, Outbox } from './outbox.js';
-import { errorOf, type ServerEvent } from './protocol.js';
-import type { Fate, Sendable, Sink, Transport, TransportClass, TransportName, Want } from './transport/transport.js';
+import type { ChannelCore } from './channel.js';
+import { isHidden, stored, type Environment } from './environment.js';
+import { isAboutToken, TricastError, unreachable } from './errors.js';
+import {
+  DEFAULT_CONNECT_TIMEOUT,
+  DEFAULT_MAX_CHANNELS,
+  FIRST_PROBE,
+  LATE,
+  LAST_PROBE,
+  MAX_CONNECT_TIMEOUT,
+  MAX_SHORT_LIVES,
+  MEMORY,
+  REPORTED,
+  SHORT_LIFE,
+  TICK,
+} from './limits.js';
+import { watchPage } from './page.js';
+import type { Outbox } from './outbox.js';
+import { errorOf, type ChannelEvent, type Ref, type ServerEvent, type WelcomeEvent } from './protocol.js';
+import type { Link, OpenLink, Sink, TransportName, Want } from './transport/link.js';
+import { openPoll } from './transport/poll.js';
+import { openSse } from './transport/sse.js';
+import { openSocket } from './transport/ws.js';
 
 /** What the client is doing (protocol section 9). */
+export type Status = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed';
+
+/** What the client is doing, and why. */
 export interface State {
   /** `connected` means proven: the server has spoken on this connection. */
-  readonly status: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed';
+  readonly status: Status;
   /** The proven transport, null while there is none. */
   readonly transport: TransportName | null;
   /** When the next try is due, in milliseconds since 1970; only while `waiting`. */
   readonly retryAt?: number;
-  /** Why it is `waiting`, or why the server closed it for good. */
+  /** Why it is `waiting`, or why it was closed for good. */
   readonly error?: TricastError;
 }
 
-/** What a connection works for, and with. */
-export interface ConnectionHost {
-  readonly transports: Readonly<Record<TransportName, TransportClass>>;
-  /** The channels to read, by name. */
-  readonly channels: ReadonlyMap<string, Channel>;
-  readonly outbox: Outbox;
-  changed(state: State): void;
+/** How a connection, or the try to get one, went. */
+export interface Attempt {
+  readonly transport: TransportName;
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+  /** Milliseconds until it was proven; absent where it never was. */
+  proven?: number;
+  /** Milliseconds from request to answer; absent before there was one. */
+  roundTrip?: number;
+  /** Milliseconds until it ended; absent while it lives. */
+  ended?: number;
+  /** Why it ended. */
+  reason?: string;
 }
 
-const BEST_FIRST: readonly TransportName[] = ['ws', 'sse', 'poll'];
+/** Why the client is on the transport that it is on. */
+export interface Report {
+  readonly state: State;
+  readonly client: string;
+  /** The newest connections and tries, oldest first. */
+  readonly attempts: readonly Attempt[];
+  /** Gaps that were told so far. */
+  readonly gaps: number;
+}
+
+/** Keeps one connection while there are channels. */
+export interface Connection {
+  _state(): State;
+  _report(): Report;
+  /** This channel left. */
+  _forget(channel: ChannelCore<any>): void;
+  /** The channel set changed. Changes of one turn of the event loop are taken together. */
+  _update(): void;
+  /** Tries other transports from now on. A living connection stays if it is on the first of them that exists here. */
+  _choose(transports: readonly TransportName[]): void;
+  /** A POST found no server. */
+  _stuck(): void;
+  /** Ends for good. */
+  _close(): void;
+}
+
+/** A connection on the way, or alive. */
+interface Line extends Attempt {
+  _link: Link;
+}
+
+const LINKS: Record<TransportName, OpenLink> = { ws: openSocket, sse: openSse, poll: openPoll };
+
+/** Best first. */
+const BEST_FIRST = Object.keys(LINKS) as TransportName[];
+
+const noop = (): void => {};
 
 /**
- * Keeps one connection while there are channels: tries transports until one has proved itself, waits when none did, and
- * begins with the best again when the connection was lost.
+ * Tries transports until one has proved itself, waits when none did, and climbs back to better ones in the background.
  *
- * The choice blames a transport only for what is its own: silence, refusal by strangers, a cut before the proof, a
- * message that it cannot carry. When the server itself says no, it waits as told. A channel that is in trouble alone is
- * left out for a while of its own.
- *
- * Without channels there is no connection, and publishes go by POST.
+ * A transport is blamed only for what is its own: silence, refusal by strangers, a cut before the proof, a message that it
+ * cannot carry, short lives in a row. When the server itself says no, the connection waits as told. A channel that is in
+ * trouble alone is left out for a while of its own. Without channels there is no connection, and publishes go by POST.
  */
-export class Connection implements Sink {
-  /** Changed by the connection alone. */
-  state: State = { status: 'idle', transport: null };
-  readonly #env: Environment;
-  readonly #host: ConnectionHost;
-  readonly #backoff: Backoff;
-  #choice: Choice;
-  #link: Transport | null = null;
-  #updating = false;
-  /** Carries publishes while there is no connection. */
-  readonly #poster: Carrier;
-  #maxChannels = DEFAULT_MAX_CHANNELS;
-  #cancelWait = (): void => {};
+export function createConnection(
+  env: Environment,
+  channels: ReadonlyMap<string, ChannelCore<any>>,
+  outbox: Outbox,
+  changed: (state: State) => void,
+): Connection {
+  const { _clock: clock, _options: options, _tokens: tokens, _client: client } = env;
+  const { transports = BEST_FIRST, connectTimeout = DEFAULT_CONNECT_TIMEOUT, token: hasTokens } = options;
+  const memory = `tricast ${env._url('')}`;
+  const attempts: Line[] = [];
+  let state: State = { status: 'idle', transport: null };
+  /** Best first. */
+  let order: TransportName[];
+  /** What worked last. */
+  let worked: string | undefined;
+  /** What is left to try in this round. */
+  let round: TransportName[] = [];
+  let line: Line | null = null;
+  /** A better one, on trial. */
+  let probe: Line | null = null;
+  /** Counts the lines, so that what waited for a token knows whether it still has its turn. */
+  let turn = 0;
+  let failures = 0;
+  /** Lives in a row that were cut soon after they had been proven. */
+  let shortLives = 0;
+  /** Probes since there was a reason to begin anew. */
+  let probes = 0;
+  /** The server wants no try before, or there just was a look. */
+  let notBefore = 0;
+  let gaps = 0;
+  let isUpdating = false;
+  let maxChannels = DEFAULT_MAX_CHANNELS;
+  let cancelWait = noop;
+  let cancelProbe = noop;
+  let unwatch = noop;
 
-  constructor(env: Environment, host: ConnectionHost) {
-    this.#env = env;
-    this.#host = host;
-    this.#backoff = env.backoff();
-    this.#choice = new Choice(env.options.transports ?? BEST_FIRST, env);
-    this.#poster = new host.transports.poll(env, this, 0);
-    host.outbox.attach(this.#poster);
-  }
+  const set = (status: Status, details?: Partial<State>): void => {
+    state = { status, transport: null, ...details };
+    changed(state);
+  };
 
-  /** This channel left. */
-  forget(channel: Channel): void {
-    channel.wake?.();
-    this.#link?.forget(channel.name);
-    this.update();
-  }
+  const wants = (): Want[] => [...channels.values()].filter(({ _wake }) => !_wake).map(({ _want }) => _want());
 
-  /** The channel set changed. Changes of one turn of the event loop are taken together. */
-  update(): void {
-    // From now on publishes wait for the connection.
-    if (this.state.status === 'idle') this.#host.outbox.attach(null);
-    if (this.#updating) return;
-    this.#updating = true;
-    queueMicrotask(() => {
-      this.#updating = false;
-      this.#apply();
-    });
-  }
+  const open = (transport: TransportName): Line => {
+    const own = { transport, at: clock.now() } as Line;
+    attempts.push(own);
+    attempts.splice(0, attempts.length - REPORTED);
+    const sink: Sink = {
+      // A WebSocket on trial reads nothing.
+      _wants: () => (own === line || transport !== 'ws' ? wants() : []),
+      _event(event) {
+        // A bye is also said to channels that have left within this turn; those of now are asked for at its end.
+        if (event.type === 'bye') return event.reconnect || !isUpdating ? lost(own, errorOf(event)) : undefined;
+        if (own === line) take(event, own._link);
+      },
+      _proven: (roundTrip) => proven(own, roundTrip),
+      _refused(error, names) {
+        if (own === line) refused(error, names);
+        else lost(own, error);
+      },
+      _ended: (error) => lost(own, error),
+    };
+    own._link = LINKS[transport](env, sink, Math.min(MAX_CONNECT_TIMEOUT, connectTimeout * 2 ** failures));
+    return own;
+  };
 
-  /** Tries other transports from now on. A living connection stays if it is on the first of them that exists here. */
-  choose(transports: readonly TransportName[]): void {
-    this.#choice = new Choice(transports, this.#env);
-    const { status, transport } = this.state;
-    if (status === 'idle' || status === 'closed' || (transport && transport === this.#choice.current)) return;
-    this.#drop();
-    this.#connect();
-  }
+  const end = (own: Line, reason = 'replaced'): void => {
+    own._link._close();
+    own.ended = clock.now() - own.at;
+    own.reason = reason;
+  };
 
-  /** Ends for good. */
-  close(error?: TricastError): void {
-    this.#drop();
-    this.#set('closed', error && { error });
-  }
+  const drop = (): void => {
+    const lines = [line, probe];
+    line = probe = null;
+    turn++;
+    cancelWait();
+    cancelProbe();
+    outbox._attach(null);
+    for (const one of lines) if (one) end(one);
+  };
 
-  wants(): Want[] {
-    const awake = [...this.#host.channels.values()].filter(({ wake }) => !wake);
-    return awake.map(({ name, from }) => ({ name, from }));
-  }
+  /** Begins a round: what worked, then the others, best first. */
+  const begin = (): void => {
+    round = [...order].sort((a, b) => +(b === worked) - +(a === worked));
+    next();
+  };
 
-  event(event: ServerEvent): void {
-    const { channels, outbox } = this.#host;
-    if (event.type === 'published') return outbox.outcome(event.ref, event);
-    if (event.type === 'error') return outbox.outcome(event.ref, errorOf(event));
-    const link = this.#link;
-    if (!link) return;
-    switch (event.type) {
-      case 'welcome':
-        this.#maxChannels = event.limits?.channels ?? DEFAULT_MAX_CHANNELS;
-        outbox.limit = event.limits?.message ?? Infinity;
-        return this.#proven(link);
-      case 'bye':
-        // Said to channels that have left within this turn; those of now are asked for at its end.
-        if (!event.reconnect && this.#updating) return;
-        return this.ended(errorOf(event), event.reconnect ? undefined : 'final');
-      case 'subscribed':
-      case 'gap':
-      case 'message':
-      case 'unsubscribed': {
-        const channel = channels.get(event.channel);
-        const faults = channel?.receive(event, link);
-        if (channel && faults) {
-          link.forget(channel.name);
-          if (faults > 1) this.#rest(channel);
-          link.update();
-        }
-      }
+  const next = (): void => {
+    drop();
+    const mine = turn;
+    const name = round.shift();
+    if (!name) return wait(unreachable('no transport'));
+    if (state.status !== 'connecting') set('connecting');
+    const go = (): void => {
+      if (mine === turn) (line = open(name))._link._update();
+    };
+    const ready = tokens._ready();
+    if (ready) ready.then(go, (error) => mine === turn && wait(new TricastError('token', `${error}`)));
+    else go();
+  };
+
+  const proven = (own: Line, roundTrip: number): void => {
+    const { transport } = own;
+    const isPromoted = own === probe;
+    own.proven ??= clock.now() - own.at;
+    own.roundTrip = roundTrip;
+    if (isPromoted) {
+      if (line) end(line);
+      line = own;
+      probe = null;
+      round = order.filter((other) => other !== transport);
     }
-  }
+    if (own !== line) return;
+    failures = 0;
+    if (state.transport === transport) return;
+    worked = transport;
+    stored('localStorage', memory, `${transport} ${clock.now() + MEMORY}`);
+    set('connected', { transport });
+    if (own !== line) return;
+    outbox._attach(own._link._send);
+    climb();
+    if (isPromoted) own._link._renew();
+  };
 
-  answered(channels: readonly Want[]): void {
-    const link = this.#link;
-    if (!link) return;
-    for (const { name } of channels) this.#host.channels.get(name)?.own(link);
-    this.#proven(link);
-  }
+  const lost = (own: Line, error: TricastError): void => {
+    end(own, error.message);
+    if (own === probe) {
+      probe = null;
+      return climb();
+    }
+    if (own !== line) return;
+    line = null;
+    drop();
+    const isCut = error.code === 'unreachable';
+    // A message that it cannot carry.
+    const isUnfit = error.code === 'too_large';
+    // Not a number where it never was proven.
+    const life = own.ended! - own.proven!;
+    if (life >= SHORT_LIFE) shortLives = probes = 0;
+    else if (life >= 0 && isCut) shortLives++;
+    if (round[0] && (isUnfit || (isCut && (!(life >= 0) || shortLives >= MAX_SHORT_LIVES)))) next();
+    else if (isAboutToken(error) ? hasTokens && !tokens._refused() : !error.retryable) close(error);
+    else wait(error);
+  };
 
-  refused({ code, message, channel: culprit, retryAfter }: TricastError, names: readonly string[]): void {
-    const { channels } = this.#host;
+  const wait = (error: TricastError, ms = env._wait(failures++ + (shortLives >> 1), error.retryAfter)): void => {
+    const now = clock.now();
+    notBefore = now + error.retryAfter;
+    cancelWait = clock.timer(ms, begin);
+    set('waiting', { retryAt: now + ms, error });
+  };
+
+  /** Plans the next look at a better transport. */
+  const climb = (): void => {
+    cancelProbe();
+    if (line && state.transport !== order[0]) {
+      cancelProbe = clock.timer(Math.min(LAST_PROBE, FIRST_PROBE * 2 ** probes) * (1 + env._random()), tryBetter);
+    }
+  };
+
+  const tryBetter = (): void => {
+    cancelProbe();
+    const better = order.slice(0, line ? order.indexOf(state.transport!) : 1);
+    if (probe || !better[0]) return;
+    if (isHidden()) return climb();
+    probe = open(better[probes++ % better.length]!);
+    probe._link._update();
+  };
+
+  const wake = (): void => {
+    const now = clock.now();
+    if (isHidden() || now < notBefore) return;
+    if (state.status === 'waiting') return begin();
+    if (!state.transport) return;
+    notBefore = now + FIRST_PROBE;
+    probes = 0;
+    tryBetter();
+    line!._link._renew();
+  };
+
+  const suspend = (): void => {
+    if (!line) return;
+    drop();
+    wait(unreachable('suspended'), env._wait(99));
+  };
+
+  /** Notices what happens to the page and to the machine, as long as there is something to keep. */
+  const watch = (): void => {
+    const stop = watchPage(wake, suspend);
+    const tick = (): void => {
+      const late = clock.now() + LATE;
+      const cancel = clock.timer(TICK, () => {
+        if (clock.now() > late) wake();
+        tick();
+      });
+      unwatch = () => {
+        stop();
+        cancel();
+      };
+    };
+    tick();
+  };
+
+  const take = (event: ServerEvent, link: Link): void => {
+    const { type, ref, channel: name, limits } = event as { type: string; ref?: Ref; channel: string } & Pick<WelcomeEvent, 'limits'>;
+    if (typeof ref === 'number') return outbox._outcome(event);
+    if (type === 'welcome') {
+      maxChannels = limits?.channels ?? DEFAULT_MAX_CHANNELS;
+      outbox._limit = limits?.message ?? Infinity;
+    }
+    if (type === 'gap') gaps++;
+    const channel = channels.get(name);
+    if (channel?._receive(event as ChannelEvent)) {
+      link._forget(name);
+      rest(channel);
+      link._update();
+    }
+  };
+
+  const refused = (error: TricastError, names: readonly string[]): void => {
     // Where nobody is named there were too many at once, and the newest are surplus.
-    const surplus = code === 'too_many_channels' && !culprit;
-    for (const name of surplus ? names.slice(names.length > this.#maxChannels ? this.#maxChannels : -1) : names) {
+    const isSurplus = error.code === 'too_many_channels' && !error.channel;
+    for (const name of isSurplus ? names.slice(Math.min(maxChannels, names.length - 1)) : names) {
       const channel = channels.get(name);
-      if (channel?.refuse(new TricastError(code, message, name, retryAfter))) this.#rest(channel, retryAfter);
+      if (channel?._refuse(error)) rest(channel, error.retryAfter);
     }
-  }
-
-  unsent(batch: readonly Sendable[], error: TricastError): void {
-    for (const { ref } of batch) this.#host.outbox.outcome(ref, error);
-  }
-
-  ended(error: TricastError, fate?: Fate): void {
-    const proven = this.state.status === 'connected';
-    this.#drop();
-    if (fate === 'final') return this.close(error);
-    if (fate === 'blamed' || (!proven && error.code === 'unreachable')) {
-      this.#choice.failed();
-      if (this.#choice.current) return this.#connect();
-    }
-    this.#wait(error);
-  }
-
-  #apply(): void {
-    const { status } = this.state;
-    if (status === 'closed') return;
-    if (this.#host.channels.size === 0) {
-      this.#drop();
-      this.#choice.restart();
-      this.#host.outbox.attach(this.#poster);
-      if (status !== 'idle') this.#set('idle');
-    } else if (status === 'idle') {
-      this.#connect();
-    } else {
-      this.#link?.update();
-    }
-  }
-
-  #connect(): void {
-    const name = this.#choice.current;
-    if (!name) return this.#wait(unreachable('no transport'));
-    const { connectTimeout = DEFAULT_CONNECT_TIMEOUT } = this.#env.options;
-    const patience = Math.min(MAX_CONNECT_TIMEOUT, connectTimeout * 2 ** this.#backoff.failures);
-    const link = new this.#host.transports[name](this.#env, this, patience);
-    this.#link = link;
-    if (this.state.status !== 'connecting') this.#set('connecting');
-    // A handler of the state may have closed it again.
-    if (link === this.#link) link.update();
-  }
-
-  #proven(link: Transport): void {
-    const transport = this.#choice.current;
-    if (this.state.status === 'connected') return;
-    this.#backoff.reset();
-    this.#set('connected', { transport });
-    if (link === this.#link) this.#host.outbox.attach(link);
-  }
-
-  #wait(error: TricastError): void {
-    this.#choice.restart();
-    const ms = this.#backoff.next(error.retryAfter);
-    this.#cancelWait = this.#env.clock.timer(ms, () => this.#connect());
-    this.#set('waiting', { retryAt: this.#env.clock.now() + ms, error });
-  }
+    line?._link._update();
+  };
 
   /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
-  #rest(channel: Channel, atLeast?: number): void {
-    channel.wake = this.#env.clock.timer(channel.backoff.next(atLeast), () => {
-      channel.wake = null;
-      this.update();
+  const rest = (channel: ChannelCore<any>, atLeast?: number): void => {
+    channel._wake = clock.timer(env._wait(channel._rests++, atLeast), () => {
+      channel._wake = null;
+      update();
     });
-  }
+  };
 
-  #drop(): void {
-    this.#cancelWait();
-    const link = this.#link;
-    this.#link = null;
-    this.#host.outbox.attach(null);
-    link?.close();
-  }
+  const apply = (): void => {
+    isUpdating = false;
+    const { status } = state;
+    if (status === 'closed') return;
+    if (!channels.size) {
+      drop();
+      unwatch();
+      outbox._attach(undefined);
+      if (status !== 'idle') set('idle');
+    } else if (status === 'idle') {
+      watch();
+      begin();
+    } else {
+      line?._link._update();
+    }
+  };
 
-  #set(status: State['status'], details?: Partial<State>): void {
-    this.state = { status, transport: null, ...details };
-    this.#host.changed(this.state);
-  }
+  const update = (): void => {
+    // From now on publishes wait for the connection.
+    if (state.status === 'idle') outbox._attach(null);
+    if (!isUpdating) queueMicrotask(apply);
+    isUpdating = true;
+  };
+
+  const close = (error?: TricastError): void => {
+    if (state.status === 'closed') return;
+    drop();
+    unwatch();
+    tokens._forget();
+    set('closed', error && { error });
+  };
+
+  const choose = (names: readonly TransportName[]): void => {
+    order = names.filter((name) => name !== 'ws' || env._WebSocket);
+    if (/ing$/.test(state.status) || (state.transport && state.transport !== order[0])) begin();
+  };
+
+  choose(transports);
+  const [name, until] = stored('localStorage', memory)?.split(' ') ?? [];
+  if (+until! > clock.now()) worked = name;
+  tokens._renewed = () => line?._link._renew();
+
+  return {
+    _state: () => state,
+    _report: () => ({ state, client, attempts: attempts.map(({ _link, ...attempt }) => attempt), gaps }),
+    _forget(channel) {
+      channel._wake?.();
+      line?._link._forget(channel.name);
+      update();
+    },
+    _update: update,
+    _choose(names) {
+      worked = undefined;
+      choose(names);
+    },
+    _stuck: tryBetter,
+    _close: () => close(),
+  };
 }

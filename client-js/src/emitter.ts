@@ -1,25 +1,28 @@
-type Handler<T> = (value: T) => void;
-
-/** Typed events. A handler that throws is reported and disturbs neither the others nor the stream. */
-export class Emitter<Events extends object> {
-  readonly #handlers = new Map<keyof Events, Set<Handler<never>>>();
-
+/** Handlers by the name of what they hear. */
+export interface Emitter<Events extends object> {
   /** Adds a handler and returns what removes it. Adding the same function twice adds it once. */
-  on<Name extends keyof Events>(name: Name, handler: Handler<Events[Name]>): () => void {
-    const handlers = this.#handlers.get(name) ?? new Set();
-    this.#handlers.set(name, handlers.add(handler));
-    return () => void handlers.delete(handler);
-  }
+  on<Name extends keyof Events>(name: Name, handler: (value: Events[Name]) => void): () => void;
+  /** Calls the handlers that are registered at this moment. One that throws is reported, and disturbs nobody. */
+  emit<Name extends keyof Events>(name: Name, value: Events[Name]): void;
+}
 
-  /** Calls the handlers that are registered at this moment. */
-  emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
-    for (const handler of [...(this.#handlers.get(name) ?? [])] as Handler<Events[Name]>[]) {
-      try {
-        handler(value);
-      } catch (error) {
-        if (typeof reportError === 'function') reportError(error);
-        else console.error(error);
+/** Makes an emitter without handlers. */
+export function createEmitter<Events extends object>(): Emitter<Events> {
+  const handlers: { [Name in keyof Events]?: Set<(value: Events[Name]) => void> } = {};
+  return {
+    on(name, handler) {
+      const set = (handlers[name] ??= new Set());
+      set.add(handler);
+      return () => void set.delete(handler);
+    },
+    emit(name, value) {
+      for (const handler of [...(handlers[name] ?? [])]) {
+        try {
+          handler(value);
+        } catch (error) {
+          (globalThis.reportError ?? console.error)(error);
+        }
       }
-    }
-  }
+    },
+  };
 }

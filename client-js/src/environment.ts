@@ -1,5 +1,6 @@
-import { Backoff, type BackoffOptions } from './backoff.js';
-import type { TransportName } from './transport/transport.js';
+import { MAX_TIMER } from './limits.js';
+import { createTokens, type Tokens } from './tokens.js';
+import type { TransportName } from './transport/link.js';
 
 /** Time as the client sees it. */
 export interface Clock {
@@ -9,18 +10,33 @@ export interface Clock {
   timer(ms: number, callback: () => void): () => void;
 }
 
+/** How long to wait between tries, in milliseconds. */
+export interface BackoffOptions {
+  /** Upper bound of the first wait; doubled for each further one. Default 500. */
+  readonly base?: number;
+  /** Upper bound of all waits. Default 30,000. */
+  readonly cap?: number;
+}
+
 /** Options of `new Tricast(url, options)`. What is not given comes from the globals of the runtime. */
 export interface Options {
   /** The transports to try, best first. Default `['ws', 'sse', 'poll']`. */
   readonly transports?: readonly TransportName[];
   /** 8 to 64 of `[A-Za-z0-9_-]`, kept across reconnects and transports. Default: random. */
   readonly client?: string;
+  /**
+   * Gives the token that says who the caller is, or an empty one for an anonymous caller. Called when one is needed and
+   * ahead of its expiry, one call at a time.
+   */
+  readonly token?: () => Promise<string> | string;
   /** Milliseconds that a transport has to prove that it delivers; doubled in each failed round. Default 5,000. */
   readonly connectTimeout?: number;
   /** How long to wait between rounds of tries. */
   readonly backoff?: BackoffOptions;
   /** Publishes that may wait for their acknowledgement; one more rejects with `outbox_full`. Default 1,000. */
   readonly outbox?: number;
+  /** Closes the client when it aborts. */
+  readonly signal?: AbortSignal;
   readonly fetch?: typeof fetch;
   /** null where the runtime's must not be used. Without one, the transport `ws` is skipped. */
   readonly WebSocket?: typeof WebSocket | null;
@@ -30,50 +46,71 @@ export interface Options {
 }
 
 /** What the client uses of the world around it. */
-export class Environment {
-  readonly client: string;
-  readonly fetch: typeof fetch;
-  readonly WebSocket: typeof WebSocket | null;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** What else was given; who uses it has the default. */
-  readonly options: Options;
-  readonly #base: string;
-
-  constructor(url: string, options: Options) {
-    this.options = options;
-    const page = globalThis.location as Location | undefined;
-    this.#base = new URL(url, page?.href).href.replace(/\/*$/, '/');
-    const fetcher = options.fetch ?? globalThis.fetch;
-    // Browsers refuse a `fetch` that is called as a method of another object.
-    this.fetch = (input, init) => fetcher(input, init);
-    this.WebSocket = options.WebSocket === undefined ? (globalThis.WebSocket ?? null) : options.WebSocket;
-    this.clock = options.clock ?? systemClock;
-    this.random = options.random ?? Math.random;
-    this.client = options.client ?? randomId();
-  }
-
-  /** A backoff as the options want it. */
-  backoff(): Backoff {
-    return new Backoff(this.random, this.options.backoff);
-  }
-
+export interface Environment {
+  readonly _options: Options;
+  readonly _client: string;
+  readonly _clock: Clock;
+  readonly _WebSocket: typeof WebSocket | null | undefined;
+  readonly _tokens: Tokens;
+  /** Not to be called as a method, which browsers refuse. */
+  readonly _fetch: typeof fetch;
+  /** In [0, 1). */
+  _random(): number;
   /** The absolute address of an endpoint. */
-  url(endpoint: string): string {
-    return this.#base + endpoint;
-  }
+  _url(endpoint: string): string;
+  /** Full jitter: how long to wait after so many failures, but no less than what the server asked for. */
+  _wait(failures: number, atLeast?: number): number;
+}
+
+/** Makes the environment of a client. */
+export function createEnvironment(url: string, options: Options): Environment {
+  const { fetch = globalThis.fetch, WebSocket = globalThis.WebSocket, random = Math.random, clock = systemClock } = options;
+  const { base = 500, cap = 30_000 } = options.backoff ?? {};
+  const mount = new URL(url, globalThis.location?.href).href.replace(/\/*$/, '/');
+  return {
+    _options: options,
+    _client: options.client ?? randomId(),
+    _clock: clock,
+    _WebSocket: WebSocket,
+    _tokens: createTokens(options.token, clock),
+    _random: random,
+    _fetch: fetch,
+    _url: (endpoint) => mount + endpoint,
+    // A page that nobody sees may spread over all of it.
+    _wait: (failures, atLeast = 0) =>
+      Math.max(atLeast, Math.round(random() * (isHidden() ? cap : Math.min(cap, base * 2 ** failures)))),
+  };
 }
 
 const systemClock: Clock = {
   now: () => Date.now(),
   timer(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    const timer = setTimeout(callback, Math.min(ms, MAX_TIMER));
     return () => clearTimeout(timer);
   },
 };
 
+/** Whether this is a page that nobody sees. */
+export function isHidden(): boolean | undefined {
+  return globalThis.document?.hidden;
+}
+
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
 export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(36)).join('');
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(36)).join('');
+}
+
+/** Reads what outlives the page, or writes it; nothing where there is no such storage, or none that is open to us. */
+export function stored(storage: 'localStorage' | 'sessionStorage', key: string, value?: string): string | null | void {
+  try {
+    return value ? globalThis[storage].setItem(key, value) : globalThis[storage].getItem(key);
+  } catch {
+    // Then the next page starts without it.
+  }
+}
+
+/** Calls `end` when the signal aborts, at once where it has. */
+export function onAbort(signal: AbortSignal | undefined, end: () => void): void {
+  if (signal?.aborted) end();
+  else signal?.addEventListener('abort', end);
 }

@@ -15,8 +15,6 @@ export const ANSWER_TIMEOUT = 15_000;
 /** Milliseconds for which a retry is safe: servers remember an id for five minutes, and clocks differ a little. */
 export const ID_MEMORY = 270_000;
 
-/** POSTs under way at once: a browser opens six connections to a host, and some must be left to the reading. */
-export const MAX_POSTS = 2;
 
 /** Channels that a server lets a connection have by default; `welcome` may say otherwise. */
 export const DEFAULT_MAX_CHANNELS = 128;
@@ -26,6 +24,33 @@ export const DEFAULT_CONNECT_TIMEOUT = 5000;
 
 /** However many rounds failed, a transport gets no more milliseconds than this. */
 export const MAX_CONNECT_TIMEOUT = 30_000;
+
+/** Milliseconds that a connection has to live to count as a long one. */
+export const SHORT_LIFE = 5000;
+
+/** Short lives of proven connections in a row, after which their transport is left for the next. */
+export const MAX_SHORT_LIVES = 3;
+
+/** Milliseconds before a better transport is probed for the first time; doubled after each probe. */
+export const FIRST_PROBE = 10_000;
+
+/** The longest time between probes, in milliseconds. */
+export const LAST_PROBE = 600_000;
+
+/** Milliseconds for which the transport that worked is remembered across page loads. */
+export const MEMORY = 3_600_000;
+
+/** Attempts that a report tells of. */
+export const REPORTED = 20;
+
+/** Milliseconds between two looks at the clock. */
+export const TICK = 5000;
+
+/** Milliseconds after which a look at the clock is too late for a machine that was awake. */
+export const LATE = 15_000;
+
+/** Milliseconds until the application's `token` is called again, where it failed ahead of the old one's expiry. */
+export const TOKEN_RETRY = 5000;
 
 /** Seconds, where `welcome` names none. */
 export const DEFAULT_HEARTBEAT = 25;
@@ -39,11 +64,8 @@ export const MIN_PACE = 1000;
 /** Seconds: a proxy may ask for a longer wait, but does not know what for. */
 export const MAX_FOREIGN_WAIT = 30;
 
-/** Characters that an SSE line, or the data of one block, may have at least: eight times the default batch. */
-export const MAX_BLOCK = 2_097_152;
-
-/** Characters that an event has besides its payload, generously. */
-export const MAX_ENVELOPE = 16_384;
+/** Characters that an SSE line, or the data of one block, may have: the largest message that a stream can carry. */
+export const MAX_BLOCK = 16_777_216;
 
 /** What a timer can hold; beyond it, runtimes fire at once. */
 export const MAX_TIMER = 2_147_483_647;

@@ -1,10 +1,8 @@
-import type { Backoff } from './backoff.js';
-import { check } from './check.js';
-import { randomId, type Environment } from './environment.js';
-import { TricastError } from './errors.js';
+import type { Environment } from './environment.js';
+import { asError, TricastError, unreachable } from './errors.js';
 import { ANSWER_TIMEOUT, DEFAULT_CAPACITY, ID_MEMORY, MAX_ARRAY, MAX_BATCH } from './limits.js';
-import type { PublishedEvent, Ref } from './protocol.js';
-import type { Sendable, Transport } from './transport/transport.js';
+import { asEvent, errorOf, type AnswerEvent, type Ref, type ServerEvent } from './protocol.js';
+import { post } from './transport/post.js';
 
 /** Options of one publish. */
 export interface PublishOptions {
@@ -12,6 +10,14 @@ export interface PublishOptions {
   readonly event?: string;
   /** Makes the publish idempotent: 1 to 64 visible ASCII characters. Default: random. */
   readonly id?: string;
+  /** On a state: what is set. */
+  readonly key?: string;
+  /** On a state: removes the key; there is no data then. */
+  readonly deleted?: boolean;
+  /** On a state: seconds after which the key is removed. */
+  readonly ttl?: number;
+  /** On a state: the seq of the key's present message, 0 where there is none; else it is refused as a `conflict`. */
+  readonly if?: number;
   /** Stops waiting, and repeating, for this publish; it may have taken effect. */
   readonly signal?: AbortSignal;
 }
@@ -24,200 +30,195 @@ export interface Published {
   readonly duplicate: boolean;
 }
 
-/** The connection over which publishes go. */
-export type Carrier = Pick<Transport, 'send' | 'parallel'>;
+/** What sends a text of commands; the answers come to `_outcome`. */
+export type Send = (text: string) => void;
 
-interface Entry extends Sendable {
-  /** Bytes of the stored payload. */
-  readonly size: number;
-  /** When it was sent first; 0 before. */
-  sentAt: number;
-  /** Ends it, well or for a reason; later calls do nothing. */
-  settle(published: PublishedEvent | null, reason?: unknown): void;
+/** Commands that are not answered yet. */
+export interface Outbox {
+  /** Bytes of payload that the server takes, as far as it has said so. */
+  _limit: number;
+  /**
+   * Sends a command until it is answered. It is encoded at once: what changes later is not sent. Rejects with a TricastError,
+   * with the signal's reason, or with the TypeError that tells that there is no JSON form.
+   *
+   * @param lane Those of one lane keep their order; undefined: on its own, and sent once at most.
+   */
+  _ask(lane: string | undefined, command: object, signal?: AbortSignal): Promise<AnswerEvent>;
+  /** From now on this carries, or POST where it is undefined; null: nothing does. What is not answered is sent again. */
+  _attach(send: Send | null | undefined): void;
+  /** What became of a command. */
+  _outcome(event: ServerEvent): void;
+  /** Rejects everything, also what comes later. */
+  _close(error: TricastError): void;
 }
 
-/** The publishes of one channel that are not settled, oldest first. */
-interface Lane {
-  readonly channel: string;
-  readonly waiting: Set<Entry>;
-  /** Those under way that are not answered. */
-  readonly flying: Set<Entry>;
-  readonly backoff: Backoff;
-  /** While a batch is under way, or the wait after a failed one runs: gives that up. */
-  cancel: (() => void) | null;
+interface Entry {
+  readonly _ref: Ref;
+  readonly _lane: Ref;
+  readonly _isOnce: boolean;
+  readonly _text: string;
+  readonly _size: number;
+  /** When it was sent first; never at first. */
+  _sentAt: number;
+  _failures: number;
+  /** Ends it, well or for a reason; later calls do nothing. */
+  _settle(reason: unknown, answer?: AnswerEvent): void;
 }
 
 /**
- * Publishes that are not acknowledged yet. A channel has at most one batch under way, so a retry never reorders; it keeps
- * its ids, so a retry never doubles. Without a carrier everything waits.
+ * Commands until they are answered, oldest first. A channel has at most one batch of publishes under way, so a retry never
+ * reorders; it keeps its ids, so a retry never doubles. Where nothing carries, everything waits.
+ *
+ * @param stuck Called when there was no answer.
  */
-export class Outbox {
-  /** Bytes of payload that the server takes, as far as it has said so. */
-  limit = Infinity;
-  readonly #env: Environment;
-  readonly #capacity: number;
-  /** Those that have something to do, in the order in which they may send. */
-  readonly #lanes = new Map<string, Lane>();
-  #carrier: Carrier | null = null;
-  #refs = 0;
-  #count = 0;
+export function createOutbox(env: Environment, stuck: () => void): Outbox {
+  const { _clock: clock, _options: options } = env;
+  const { outbox: capacity = DEFAULT_CAPACITY } = options;
+  const waiting = new Set<Entry>();
+  /** Those of the waiting, or given up since, that are under way and not answered. */
+  const flying = new Set<Entry>();
+  /** What cancels the rest of a lane that has failed. */
+  const resting = new Map<Ref, () => void>();
+  let carrier: Send | null | undefined;
+  let cancel = (): void => {};
+  let refs = 0;
   /** Why nothing is taken any more. */
-  #closed: TricastError | null = null;
+  let closed: TricastError | undefined;
 
-  constructor(env: Environment) {
-    this.#env = env;
-    this.#capacity = env.options.outbox ?? DEFAULT_CAPACITY;
-  }
-
-  /** Queues one publish. `data` is encoded at once: what changes later is not sent. */
-  publish(channel: string, data: unknown, { event, id = randomId(), signal }: PublishOptions = {}): Promise<Published> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) throw this.#closed;
-      if (signal?.aborted) throw signal.reason;
-      check('name', channel, channel);
-      check('id', id, channel);
-      if (event !== undefined) check('event', event, channel);
-      if (this.#count >= this.#capacity) throw new TricastError('outbox_full', 'too many publishes wait', channel);
-      const ref = ++this.#refs;
-      const payload = encode(data, channel);
-      const text = `${JSON.stringify({ type: 'publish', channel, event, id, ref }).slice(0, -1)},"data":${payload}}`;
-      const { length: size } = new TextEncoder().encode(payload);
-      const lane = this.#lane(channel);
-      const abort = (): void => entry.settle(null, signal?.reason);
-      const settle: Entry['settle'] = (published, reason) => {
-        if (!lane.waiting.delete(entry)) return;
-        this.#count--;
-        signal?.removeEventListener('abort', abort);
-        if (published) resolve({ id, position: published.position, duplicate: published.duplicate });
-        else reject(reason);
-      };
-      const entry: Entry = { ref, text, size, sentAt: 0, settle };
-      signal?.addEventListener('abort', abort);
-      this.#count++;
-      lane.waiting.add(entry);
-      this.#pump();
-    });
-  }
-
-  /** From now on this connection carries; null: none does. What is not answered is sent again, and nothing waits. */
-  attach(carrier: Carrier | null): void {
-    this.#carrier = carrier;
-    for (const lane of [...this.#lanes.values()]) this.#free(lane);
-    this.#pump();
-  }
-
-  /** What became of a publish. */
-  outcome(ref: Ref | undefined, outcome: PublishedEvent | TricastError): void {
-    for (const lane of this.#lanes.values()) {
-      for (const entry of lane.flying) if (entry.ref === ref) return this.#take(lane, entry, outcome);
-    }
-  }
-
-  /** Rejects everything, also what comes later. */
-  close(error: TricastError): void {
-    this.#closed = error;
-    for (const lane of this.#lanes.values()) {
-      for (const entry of lane.waiting) entry.settle(null, error);
-      this.#free(lane);
-    }
-  }
-
-  #lane(channel: string): Lane {
-    let lane = this.#lanes.get(channel);
-    if (!lane) {
-      const backoff = this.#env.backoff();
-      lane = { channel, waiting: new Set(), flying: new Set(), backoff, cancel: null };
-      this.#lanes.set(channel, lane);
-    }
-    return lane;
-  }
-
-  /** Ends what keeps a lane busy, and puts it behind the others, or away where it has nothing to do. */
-  #free(lane: Lane): void {
-    lane.cancel?.();
-    lane.cancel = null;
-    lane.flying.clear();
-    this.#lanes.delete(lane.channel);
-    if (lane.waiting.size > 0) this.#lanes.set(lane.channel, lane);
-  }
-
-  #next(lane: Lane): void {
-    this.#free(lane);
-    this.#pump();
-  }
-
-  /** Sends as much as the carrier takes at once. */
-  #pump(): void {
-    const carrier = this.#carrier;
-    if (!carrier) return;
-    const lanes = [...this.#lanes.values()];
-    let room = carrier.parallel;
-    for (const { flying } of lanes) if (flying.size > 0) room--;
-    for (const lane of lanes) if (room > 0 && !lane.cancel && this.#send(lane, carrier)) room--;
-  }
-
-  #send(lane: Lane, carrier: Carrier): boolean {
-    const batch = this.#batch(lane);
-    if (batch.length === 0) {
-      this.#free(lane);
-      return false;
-    }
-    for (const entry of batch) lane.flying.add(entry);
-    const stop = this.#env.clock.timer(ANSWER_TIMEOUT, () => this.#retry(lane));
-    const abort = carrier.send(batch);
-    lane.cancel = () => {
+  const pump = (): void => {
+    // There is one POST at a time: a browser opens six connections to a host, and some must be left to the reading.
+    if (carrier === null || (flying.size && !carrier)) return;
+    const batch = take();
+    if (!batch[0]) return;
+    const abort = new AbortController();
+    const stop = clock.timer(ANSWER_TIMEOUT, () => fail(unreachable('no answer')));
+    cancel();
+    cancel = () => {
       stop();
-      abort();
+      abort.abort();
     };
-    return true;
-  }
+    const text = `[${batch.map(({ _text }) => _text)}]`;
+    if (carrier) carrier(text);
+    else void sendByPost(text, abort.signal);
+  };
 
-  /** Takes the oldest publishes that fit into one array, and settles those that must not be sent. */
-  #batch({ waiting, channel }: Lane): Entry[] {
-    const now = this.#env.clock.now();
+  const sendByPost = async (text: string, signal: AbortSignal): Promise<void> => {
+    try {
+      const response = await post(env, 'send', text, signal);
+      for (const event of await response.json()) outbox._outcome(asEvent(event));
+      throw unreachable('no answer');
+    } catch (thrown) {
+      if (!signal.aborted) fail(asError(thrown));
+    }
+  };
+
+  /** Takes the oldest that fit into one array, and settles those that must not be sent. */
+  const take = (): Entry[] => {
+    const now = clock.now();
+    const busy = new Set([...resting.keys(), ...[...flying].map(({ _lane }) => _lane)]);
     const batch: Entry[] = [];
-    let size = 0;
+    let room = Math.min(outbox._limit, MAX_ARRAY);
     for (const entry of waiting) {
-      if (entry.size > this.limit) {
-        entry.settle(null, new TricastError('too_large', `${entry.size} of ${this.limit} bytes`, channel));
-      } else if (entry.sentAt && now - entry.sentAt > ID_MEMORY) {
-        entry.settle(null, new TricastError('timeout', 'the outcome is unknown', channel));
-      } else {
-        // In bytes a character is at most three.
-        size += entry.text.length * 3;
-        if (batch.length === MAX_BATCH || (batch.length > 0 && size > Math.min(this.limit, MAX_ARRAY))) break;
+      if (busy.has(entry._lane)) continue;
+      // Beyond that a WebSocket is closed; what is only somewhat too large the server refuses by itself.
+      if (entry._size > 2 * outbox._limit) entry._settle(new TricastError('too_large'));
+      else if (now - entry._sentAt > ID_MEMORY) entry._settle(unknown());
+      else {
+        room -= entry._size;
+        if (batch[0] && (room < 0 || batch.length === MAX_BATCH)) break;
         batch.push(entry);
-        if (!entry.sentAt) entry.sentAt = now;
+        flying.add(entry);
+        entry._sentAt = Math.min(entry._sentAt, now);
       }
     }
     return batch;
-  }
+  };
 
-  #take(lane: Lane, entry: Entry, outcome: PublishedEvent | TricastError): void {
-    if (!(outcome instanceof TricastError)) entry.settle(outcome);
-    else if (outcome.retryable) return this.#retry(lane, outcome.retryAfter);
-    else entry.settle(null, outcome);
-    lane.flying.delete(entry);
-    if (lane.flying.size > 0) return;
-    lane.backoff.reset();
-    this.#next(lane);
-  }
+  const fail = (error: TricastError): void => {
+    for (const entry of flying) conclude(entry, error);
+    if (error.code === 'unreachable') stuck();
+  };
 
-  /** Sends what is left after a wait, while others may have its place. */
-  #retry(lane: Lane, atLeast?: number): void {
-    this.#free(lane);
-    if (lane.waiting.size > 0) lane.cancel = this.#env.clock.timer(lane.backoff.next(atLeast), () => this.#next(lane));
-    this.#pump();
-  }
+  const conclude = (entry: Entry, outcome: AnswerEvent | TricastError): void => {
+    const { _lane: lane } = entry;
+    flying.delete(entry);
+    if (!(outcome instanceof TricastError)) entry._settle(null, outcome);
+    else if (entry._isOnce || !outcome.retryable) entry._settle(outcome);
+    else {
+      // What follows in its lane is not tried either, here as there.
+      for (const other of flying) if (other._lane === lane) flying.delete(other);
+      rest(lane, env._wait(entry._failures++, outcome.retryAfter));
+    }
+    if (!flying.size) cancel();
+    pump();
+  };
+
+  const rest = (lane: Ref, ms: number): void => {
+    const wake = clock.timer(ms, () => {
+      resting.delete(lane);
+      pump();
+    });
+    resting.set(lane, wake);
+  };
+
+  const clear = (): void => {
+    cancel();
+    for (const wake of resting.values()) wake();
+    for (const { _isOnce, _settle } of flying) if (_isOnce) _settle(unknown());
+    resting.clear();
+    flying.clear();
+  };
+
+  const outbox: Outbox = {
+    _limit: Infinity,
+    _ask: (lane, command, signal) =>
+      new Promise((resolve, reject) => {
+        if (closed) throw closed;
+        if (signal?.aborted) throw signal.reason;
+        if (waiting.size >= capacity) throw new TricastError('outbox_full', undefined, lane);
+        const ref = ++refs;
+        const text = JSON.stringify({ ...command, ref });
+        const entry: Entry = {
+          _ref: ref,
+          _lane: lane ?? ref,
+          _isOnce: !lane,
+          _text: text,
+          _size: new TextEncoder().encode(text).length,
+          _sentAt: Infinity,
+          _failures: 0,
+          _settle(reason, answer) {
+            waiting.delete(entry);
+            signal?.removeEventListener('abort', abort);
+            if (answer) resolve(answer);
+            else reject(reason);
+          },
+        };
+        const abort = (): void => entry._settle(signal!.reason);
+        signal?.addEventListener('abort', abort);
+        waiting.add(entry);
+        pump();
+      }),
+    _attach(send) {
+      clear();
+      carrier = send;
+      pump();
+    },
+    _outcome(event) {
+      const { ref } = event as AnswerEvent;
+      for (const entry of flying) {
+        if (entry._ref === ref) conclude(entry, event.type === 'error' ? errorOf(event) : (event as AnswerEvent));
+      }
+    },
+    _close(error) {
+      closed = error;
+      clear();
+      for (const { _settle } of waiting) _settle(error);
+    },
+  };
+  return outbox;
 }
 
-function encode(data: unknown, channel: string): string {
-  let cause: unknown;
-  try {
-    const payload = JSON.stringify(data) as string | undefined;
-    if (payload) return payload;
-  } catch (thrown) {
-    cause = thrown;
-  }
-  throw new TricastError('bad_request', 'no JSON form', channel, undefined, cause);
+/** The server may or may not have done it. */
+function unknown(): TricastError {
+  return new TricastError('timeout');
 }

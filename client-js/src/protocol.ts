@@ -32,6 +32,9 @@ export interface WelcomeEvent {
   type: 'welcome';
   /** Seconds. */
   heartbeat?: number;
+  /** Seconds until the token ends. */
+  expires_in?: number;
+  ref?: Ref;
   limits?: { message?: number; channels?: number; batch?: number };
 }
 
@@ -39,6 +42,7 @@ export interface WelcomeEvent {
 export interface SubscribedEvent {
   type: 'subscribed';
   channel: string;
+  kind?: 'stream' | 'state';
   position: string;
   head: string;
   recovered?: boolean;
@@ -57,6 +61,15 @@ export interface MessageEvent {
   event?: string;
   id?: string;
   user?: string;
+  key?: string;
+  deleted?: boolean;
+}
+
+/** A state was told whole, up to `position`. */
+export interface LiveEvent {
+  type: 'live';
+  channel: string;
+  position: string;
 }
 
 /** Continuity is broken; `position` replaces the reader's. */
@@ -84,6 +97,27 @@ export interface PublishedEvent {
   duplicate: boolean;
   ref?: Ref;
 }
+
+/** A page of what a log retains. */
+export interface HistoryEvent {
+  type: 'history';
+  channel: string;
+  messages: MessageEvent[];
+  position: string;
+  more: boolean;
+  gap?: boolean;
+  ref?: Ref;
+}
+
+/** What a method of the application answered. */
+export interface ResultEvent {
+  type: 'result';
+  data: unknown;
+  ref?: Ref;
+}
+
+/** An event that answers a command. */
+export type AnswerEvent = PublishedEvent | HistoryEvent | ResultEvent;
 
 /** A command or a subscription failed. */
 export interface ErrorEvent {
@@ -117,35 +151,29 @@ export type ServerEvent =
   | SubscribedEvent
   | MessageEvent
   | GapEvent
+  | LiveEvent
   | UnsubscribedEvent
-  | PublishedEvent
+  | AnswerEvent
   | ErrorEvent
   | HeartbeatEvent
   | ByeEvent;
 
 /** An event that reports on the reading of one channel. */
-export type ChannelEvent = SubscribedEvent | MessageEvent | GapEvent | UnsubscribedEvent;
+export type ChannelEvent = SubscribedEvent | MessageEvent | GapEvent | LiveEvent | UnsubscribedEvent;
 
 /**
- * Takes a parsed value for an event. Types and fields that this version does not know are left to be ignored; a field
- * that is missing fails where it is used (`Reader` turns it into a fault).
+ * Takes a parsed value for an event. Types and fields that this version does not know are left to be ignored; a field that
+ * is missing fails where it is used (`Reader` turns it into a fault).
  *
- * @throws TricastError `unreachable` for what no Tricast server says: some other program answered.
+ * @throws TricastError `unreachable`, or a TypeError, for what no Tricast server says: some other program answered.
  */
 export function asEvent(value: unknown): ServerEvent {
-  if (typeof (value as ServerEvent | null)?.type === 'string') return value as ServerEvent;
-  throw unreachable('not events');
-}
-
-/** Takes a parsed value for a list of events. @throws as `asEvent`. */
-export function asEvents(value: unknown): ServerEvent[] {
-  if (Array.isArray(value)) return value.map(asEvent);
-  throw unreachable('not events');
+  if (typeof (value as ServerEvent).type === 'string') return value as ServerEvent;
+  throw unreachable('no event');
 }
 
 /** The error that an `error` or a `bye` tells of. */
 export function errorOf(event: ErrorEvent | ByeEvent): TricastError {
-  if (event.type === 'bye') return new TricastError(event.code, event.reason, undefined, event.after);
-  const { code, message, channel, retry_after: seconds } = event;
-  return new TricastError(code, message, channel, seconds && seconds * 1000);
+  const { code, message, reason, channel, after, retry_after: seconds = 0 } = event as ErrorEvent & ByeEvent;
+  return new TricastError(code, message ?? reason, channel, after ?? seconds * 1000);
 }

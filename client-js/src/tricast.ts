@@ -1,18 +1,22 @@
-import { Channel, type ChannelOptions } from './channel.js';
-import { check } from './check.js';
-import { Connection, type State } from './connection.js';
-import { Emitter } from './emitter.js';
-import { Environment, type Options } from './environment.js';
+import { createChannel, type Channel, type ChannelCore, type ChannelOptions } from './channel.js';
+import { createConnection, type Report, type State } from './connection.js';
+import { createEmitter } from './emitter.js';
+import { createEnvironment, onAbort, randomId, type Options } from './environment.js';
 import { TricastError } from './errors.js';
-import { Outbox, type PublishOptions, type Published } from './outbox.js';
-import { PollTransport } from './transport/poll.js';
-import { SseTransport } from './transport/sse.js';
-import type { TransportName } from './transport/transport.js';
-import { WsTransport } from './transport/ws.js';
+import { createOutbox, type PublishOptions, type Published } from './outbox.js';
+import { parsePosition } from './position.js';
+import type { PublishedEvent, ResultEvent } from './protocol.js';
+import type { TransportName } from './transport/link.js';
 
 /** What `rt.on` listens to. */
 export interface TricastEvents {
   state: State;
+}
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Stops waiting for the answer; the call may have taken effect. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -24,53 +28,17 @@ export interface TricastEvents {
 export class Tricast {
   /** The id under which the server knows this client. */
   readonly client: string;
-  readonly #channels = new Map<string, Channel>();
-  readonly #events = new Emitter<TricastEvents>();
-  readonly #outbox: Outbox;
-  readonly #connection: Connection;
-  readonly #env: Environment;
-
-  /** @param url The server's mount point, absolute or relative to the page: `'/rt'`. */
-  constructor(url: string, options: Options = {}) {
-    const env = (this.#env = new Environment(url, options));
-    this.client = env.client;
-    this.#outbox = new Outbox(env);
-    this.#connection = new Connection(env, {
-      transports: TRANSPORTS,
-      channels: this.#channels,
-      outbox: this.#outbox,
-      changed: (state) => this.#changed(state),
-    });
-  }
-
-  /** What the connection is doing. */
-  get state(): State {
-    return this.#connection.state;
-  }
 
   /** Adds a handler and returns what removes it. */
-  on<Name extends keyof TricastEvents>(name: Name, handler: (value: TricastEvents[Name]) => void): () => void {
-    return this.#events.on(name, handler);
-  }
+  readonly on: <Name extends keyof TricastEvents>(name: Name, handler: (value: TricastEvents[Name]) => void) => () => void;
 
   /**
-   * Reads a channel. While it is open, the same name answers the same `Channel`, shared by all who asked: the `from` of
-   * the first counts, another one of later callers is ignored, and whoever closes it closes it for all.
+   * Reads a channel. While it is open, the same name answers the same `Channel`, shared by all who asked: the options of
+   * the first count, those of later callers are ignored, and whoever closes it closes it for all.
    *
    * @throws TricastError `closed` on a closed client, `bad_request` for a name or a `from` that cannot be one.
    */
-  channel(name: string, { from }: ChannelOptions = {}): Channel {
-    if (this.state.status === 'closed') throw closedError();
-    let channel = this.#channels.get(name);
-    if (!channel) {
-      check('name', name, name);
-      if (from !== undefined) check('from', from, name);
-      channel = new Channel(name, from, this.#env.backoff(), this.#outbox, (left) => this.#leave(left));
-      this.#channels.set(name, channel);
-      this.#connection.update();
-    }
-    return channel;
-  }
+  readonly channel: <T = unknown>(name: string, options?: ChannelOptions) => Channel<T>;
 
   /**
    * Publishes what has a JSON form; the channel need not be read. Resolves once the message is in the log; until then it
@@ -78,36 +46,82 @@ export class Tricast {
    *
    * Rejects with a `TricastError`, or with the reason of `options.signal`.
    */
-  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published> {
-    return this.#outbox.publish(channel, data, options);
-  }
+  readonly publish: (channel: string, data: unknown, options?: PublishOptions) => Promise<Published>;
+
+  /** Calls a method of the application. It is sent once at most: if no answer comes, nobody knows whether it took effect. */
+  readonly call: <T = unknown>(method: string, data?: unknown, options?: CallOptions) => Promise<T>;
+
+  /** Tells what was tried, and what came of it. */
+  readonly report: () => Report;
 
   /** Uses these transports from now on, best first; channels go on where they are. */
-  setTransports(transports: readonly TransportName[]): void {
-    this.#connection.choose(transports);
+  readonly setTransports: (transports: readonly TransportName[]) => void;
+
+  /** Ends the connection and all channels for good, and forgets the token. What is not acknowledged rejects with `closed`. */
+  readonly close: () => void;
+
+  readonly #state: () => State;
+
+  /** @param url The server's mount point, absolute or relative to the page: `'/rt'`. */
+  constructor(url: string, options: Options = {}) {
+    const env = createEnvironment(url, options);
+    const channels = new Map<string, ChannelCore<any>>();
+    const { on, emit } = createEmitter<TricastEvents>();
+    const outbox = createOutbox(env, () => connection._stuck());
+    const connection = createConnection(env, channels, outbox, (state) => {
+      if (state.status === 'closed') {
+        for (const { close } of [...channels.values()]) close();
+        outbox._close(closedError(state));
+      }
+      emit('state', state);
+    });
+    const leave = (channel: ChannelCore<any>): void => {
+      channels.delete(channel.name);
+      connection._forget(channel);
+    };
+
+    this.client = env._client;
+    this.on = on;
+    this.channel = (name, options = {}) => {
+      const { state } = this;
+      if (state.status === 'closed') throw closedError(state);
+      let channel = channels.get(name);
+      if (!channel) {
+        const { from = 'latest', resume } = options;
+        // The server would refuse a whole request for one of them, and with it what else is in there.
+        if (!NAME.test(name) || !(FROM.test(from) || parsePosition(from))) throw new TricastError('bad_request', 'name or from', name);
+        channel = createChannel(name, options, this, outbox._ask, leave, resume && `tricast ${env._url(name)}`);
+        channels.set(name, channel);
+        connection._update();
+      }
+      return channel;
+    };
+    this.publish = async (channel, data, { signal, id = randomId(), ...options } = {}) => {
+      const message = { channel, data, id, ...options };
+      const answer = outbox._ask(channel, { type: 'publish', ...message }, signal);
+      channels.get(channel)?._echo(message);
+      const { position, duplicate } = (await answer) as PublishedEvent;
+      return { id, position, duplicate };
+    };
+    this.call = async <T>(method: string, data?: unknown, { signal }: CallOptions = {}) =>
+      ((await outbox._ask(undefined, { type: 'call', method, data }, signal)) as ResultEvent).data as T;
+    this.report = connection._report;
+    this.setTransports = connection._choose;
+    this.close = connection._close;
+    this.#state = connection._state;
+    onAbort(options.signal, this.close);
   }
 
-  /** Ends the connection and all channels for good. Publishes that are not acknowledged reject with `closed`. */
-  close(): void {
-    if (this.state.status !== 'closed') this.#connection.close();
-  }
-
-  #leave(channel: Channel): void {
-    this.#channels.delete(channel.name);
-    this.#connection.forget(channel);
-  }
-
-  #changed(state: State): void {
-    if (state.status === 'closed') {
-      for (const channel of [...this.#channels.values()]) channel.close();
-      this.#outbox.close(state.error ?? closedError());
-    }
-    this.#events.emit('state', state);
+  /** What the connection is doing. */
+  get state(): State {
+    return this.#state();
   }
 }
 
-const TRANSPORTS = { ws: WsTransport, sse: SseTransport, poll: PollTransport };
+const NAME = /^(?=.{1,255}$|@.{0,265}$)[\w.:@/-]+$/;
 
-function closedError(): TricastError {
-  return new TricastError('closed', 'the client is closed');
+const FROM = /^(latest|earliest|last:\d{1,15})$/;
+
+function closedError({ error }: State): TricastError {
+  return error ?? new TricastError('closed');
 }

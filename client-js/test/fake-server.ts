@@ -56,8 +56,14 @@ export class FakeSocket {
     this.onopen?.();
   }
 
+  /** As a server: with the `ref` of what an event answers, and an answer to the ping that was sent ahead of the welcome. */
   push(...events: object[]): void {
-    for (const event of events) this.onmessage?.({ data: JSON.stringify(event) });
+    for (const event of events as Json[]) {
+      const asking = this.sent.filter(({ type, channels }) => type === 'subscribe' && (channels as Json[]).some(({ name }) => name === event.channel));
+      const { ref } = asking.pop() ?? {};
+      this.onmessage?.({ data: JSON.stringify(event.type === 'subscribed' && ref ? { ref, ...event } : event) });
+      if (event.type === 'welcome') this.onmessage?.({ data: '{"type":"pong"}' });
+    }
   }
 
   /** Opens and says welcome. */

@@ -47,20 +47,7 @@ describe('SSE', () => {
     expect(world.to('sse')).toHaveLength(1);
   });
 
-  test('a message may be as long as the welcome says', async () => {
-    const world = new World(['sse', 'poll']);
-    const { seen } = listen(world, 'a');
-    await settle();
-    const data = 'x'.repeat(3 * MAX_BLOCK);
-    const limits = { message: data.length, channels: 128, batch: 512 };
-    await world.request('sse').stream(welcome({ limits }), subscribed('a', 0));
-    const bytes = new TextEncoder().encode(`data: ${JSON.stringify(message('a', 1, { data }))}\n\n`);
-    await world.request('sse').raw(bytes.subarray(0, -2));
-    await world.request('sse').raw(bytes.subarray(-2));
-    expect([seen.slice(1), world.rt.state.transport]).toEqual([['1'], 'sse']);
-  });
-
-  test('a message that is longer is the next transport\'s, at once', async () => {
+  test('a message that is too long for a stream is the next transport\'s, at once', async () => {
     const world = new World();
     const { seen } = listen(world, 'a');
     await settle();

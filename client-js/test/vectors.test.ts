@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { TricastError } from '../src/errors.js';
 import { formatPosition, parsePosition } from '../src/position.js';
 import type { ServerCode, GapEvent, MessageEvent, SubscribedEvent } from '../src/protocol.js';
-import { Reader } from '../src/reader.js';
-import { SseParser } from '../src/sse-parser.js';
+import { createReader, DELIVER, FAULT } from '../src/reader.js';
+import { createSseParser } from '../src/sse-parser.js';
 import { failed, World } from './fake-server.js';
 import { settle, vectors } from './support.js';
 
@@ -15,15 +15,15 @@ interface DeliveryCase {
 
 describe('a reader moves as the vectors of delivery say', () => {
   test.each(vectors<DeliveryCase>('delivery'))('$name', ({ steps, expect: expected }) => {
-    const reader = new Reader();
+    const reader = createReader(null);
     const seen: DeliveryCase['expect'] = { delivered: [], gaps: [], faults: [], position: null };
     for (const [index, { event }] of steps.entries()) {
-      const verdict = reader.receive(event);
-      if (verdict === 'fault') seen.faults.push(index);
-      if (verdict === 'deliver' && event.type === 'message') seen.delivered.push(event.seq);
-      if (verdict === 'deliver' && event.type === 'gap') seen.gaps.push(event.position);
+      const verdict = reader._receive(event);
+      if (verdict === FAULT) seen.faults.push(index);
+      if (verdict === DELIVER && event.type === 'message') seen.delivered.push(event.seq);
+      if (verdict === DELIVER && event.type === 'gap') seen.gaps.push(event.position);
     }
-    expect({ ...seen, position: reader.position }).toEqual(expected);
+    expect({ ...seen, position: reader._position && formatPosition(reader._position) }).toEqual(expected);
   });
 });
 
@@ -34,8 +34,8 @@ interface SseCase {
 
 describe('an event stream is cut as the vectors of sse say', () => {
   const dataOf = (chunks: string[]): string[] => {
-    const parser = new SseParser();
-    return chunks.flatMap((chunk) => parser.push(chunk));
+    const parse = createSseParser();
+    return chunks.flatMap((chunk) => parse(chunk));
   };
 
   test.each(vectors<SseCase>('sse'))('$name', ({ chunks, events }) => {
@@ -55,10 +55,8 @@ interface PositionCase {
 
 describe('positions are read as the vectors of positions say', () => {
   test.each(vectors<PositionCase>('positions'))('$name', ({ text, position }) => {
-    // A base belongs to states, which this client does not read: to it, as to a stream, it is unreadable.
-    const expected = position && position.base === undefined ? position : null;
     const parsed = parsePosition(text);
-    expect(parsed).toEqual(expected);
+    expect(parsed).toEqual(position ?? null);
     if (parsed) expect(formatPosition(parsed)).toBe(text);
   });
 });
@@ -136,10 +134,12 @@ describe('a reader moves as the vectors of events say', () => {
   test.each([...of('gap'), ...of('subscribed')])('$name', ({ event }) => {
     const { type, position } = event as unknown as GapEvent;
     // A subscribed does not move a reader that has a position.
-    const reader = new Reader(type === 'gap' ? { epoch: '0a1b2c3d4e5f', seq: 9 } : null);
+    const reader = createReader(type === 'gap' ? { epoch: '0a1b2c3d4e5f', seq: 9 } : null);
     expect(parsePosition(position)).not.toBeNull();
-    expect(reader.receive(event as unknown as GapEvent)).toBe('deliver');
-    expect(reader.position).toBe(position);
+    expect(reader._receive(event as unknown as GapEvent)).toBe(DELIVER);
+    // What begins at zero on a state is a snapshot, up to its head.
+    const base = event.kind === 'state' ? `-${String(event.head).split('-')[1]}` : '';
+    expect(reader._position && formatPosition(reader._position)).toBe(position + base);
   });
 
   test('none of these lists is empty', () => {
@@ -158,6 +158,5 @@ describe('channel names are taken or refused as the vectors of names say', () =>
     const refused = expect.objectContaining({ code: 'bad_request', channel: text });
     if (valid) expect(rt.channel(text).name).toBe(text);
     else expect(() => rt.channel(text)).toThrow(refused);
-    if (!valid) await expect(rt.publish(text, 1)).rejects.toEqual(refused);
   });
 });

@@ -1,19 +1,27 @@
 import type { TricastError } from './errors.js';
-import type { PublishOptions, Published } from './outbox.js';
-import type { From, GapReason, ServerCode } from './protocol.js';
+import type { Outbox, PublishOptions, Published } from './outbox.js';
+import type { ChannelEvent, From, GapReason, ServerCode } from './protocol.js';
+import type { Want } from './transport/link.js';
+import type { Tricast } from './tricast.js';
 /** How a channel is read. */
 export interface ChannelOptions {
     /**
      * Where to start: `latest`, `earliest`, `last:N`, or a position `<epoch>-<seq>` as `channel.position` tells it. From
-     * then on the client goes on at its own position. Default `latest`.
+     * then on the client goes on at its own position. Default: `latest` on streams, `earliest` on states.
      */
     readonly from?: From;
+    /** What the member that this client is shows to the others, where the channel keeps presence. */
+    readonly presence?: unknown;
+    /** Keeps the position of a stream in `sessionStorage`: after a reload reading goes on there, whatever `from` says. */
+    readonly resume?: boolean;
+    /** Closes the channel when it aborts. */
+    readonly signal?: AbortSignal;
 }
 /** A message as handlers get it. */
-export interface Message {
+export interface Message<T = unknown> {
     readonly channel: string;
     /** The payload: parsed JSON, or a `Uint8Array` where the publisher sent bytes. */
-    readonly data: unknown;
+    readonly data: T;
     readonly epoch: string;
     readonly seq: number;
     /** `<epoch>-<seq>`. */
@@ -23,6 +31,10 @@ export interface Message {
     readonly event?: string;
     readonly id?: string;
     readonly user?: string;
+    /** On a state: what was set or removed. */
+    readonly key?: string;
+    /** On a state: the key was removed; there is no data. */
+    readonly deleted?: boolean;
 }
 /** Messages between the old position and this one are gone, or their number is unknown. */
 export interface Gap {
@@ -44,9 +56,61 @@ export interface Unsubscribed {
     readonly channel: string;
     readonly code?: ServerCode | undefined;
 }
+/** A key of a state has another message: none before where it is new, none now where it was removed. */
+export interface Change<T = unknown> {
+    readonly key: string;
+    readonly message: Message<T> | undefined;
+    readonly previous: Message<T> | undefined;
+}
+/** A state is known whole, up to `position`. */
+export interface Live {
+    readonly channel: string;
+    readonly position: string;
+}
+/** A publish that was just made here; the message that bears its `id` confirms it. */
+export interface Echo<T = unknown> extends PublishOptions {
+    readonly channel: string;
+    readonly id: string;
+    readonly data: T;
+}
+/** Somebody on the channel. */
+export interface Member<T = unknown> {
+    readonly client: string;
+    readonly user?: string;
+    /** What the member shows. */
+    readonly data?: T;
+    /** When the member came, in milliseconds since 1970. */
+    readonly since: number;
+}
+/** What a log retains of the past. */
+export interface History<T = unknown> {
+    /** Oldest first. */
+    readonly messages: readonly Message<T>[];
+    /** That of the last message; the next page is before or after it. */
+    readonly position: string;
+    /** More is retained in that direction. */
+    readonly more: boolean;
+    /** Messages after the position that was asked for are gone. */
+    readonly gap?: boolean;
+}
+/** Which part of the past to read; without a position the newest messages. */
+export interface HistoryOptions {
+    /** Exclusive. */
+    readonly before?: string;
+    /** Exclusive. */
+    readonly after?: string;
+    /** 1 to 1000, default 100. */
+    readonly limit?: number;
+    readonly signal?: AbortSignal;
+}
 /** What `channel.on` listens to. */
-export interface ChannelEvents {
-    message: Message;
+export interface ChannelEvents<T = unknown> {
+    message: Message<T>;
+    change: Change<T>;
+    live: Live;
+    join: Member;
+    leave: Member;
+    echo: Echo<T>;
     gap: Gap;
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
@@ -54,17 +118,48 @@ export interface ChannelEvents {
     error: TricastError;
 }
 /** One channel, read from a position of its own over whatever connection lives. */
-export declare class Channel {
-    #private;
+export interface Channel<T = unknown> {
     readonly name: string;
+    /** On a state: the newest message of each key, kept up to date. It is complete from the first `live` on. */
+    readonly state: ReadonlyMap<string, Message<T>>;
     /** The last position that was handled; before the first, the one to start from, or null. */
-    get position(): string | null;
+    readonly position: string | null;
     /** How often a message was missing without a `gap`, so that the client had to ask again. */
-    get faults(): number;
+    readonly faults: number;
+    /** Who is on the channel now, where it keeps presence. The first look, or handler of `join` or `leave`, begins to read that. */
+    readonly members: Member[];
     /** Adds a handler and returns what removes it. */
-    on<Name extends keyof ChannelEvents>(name: Name, handler: (value: ChannelEvents[Name]) => void): () => void;
+    on<Name extends keyof ChannelEvents<T>>(name: Name, handler: (value: ChannelEvents<T>[Name]) => void): () => void;
     /** The same as `rt.publish` with this channel's name: whether it is read, or may be, makes no difference. */
-    publish(data: unknown, options?: PublishOptions): Promise<Published>;
+    publish(data: T, options?: PublishOptions): Promise<Published>;
+    /** Reads a page of what the log retains, without moving the position. */
+    history(options?: HistoryOptions): Promise<History<T>>;
     /** Stops reading, without an event. Publishes go on. */
     close(): void;
 }
+/** A channel as the client's own parts see it. */
+export interface ChannelCore<T = unknown> extends Channel<T> {
+    /** How often it was left alone since a message was delivered. */
+    _rests: number;
+    /** While it is not to be asked for: cancels the wait. */
+    _wake: (() => void) | null;
+    /** What to ask for. */
+    _want(): Want;
+    /** Tells of a publish. */
+    _echo(echo: Echo<T>): void;
+    /**
+     * Takes an event of the connection.
+     *
+     * @returns whether something is missing: it is necessary to ask again.
+     */
+    _receive(event: ChannelEvent): boolean | void;
+    /** The server refused the subscription. @returns whether to try again. */
+    _refuse(error: TricastError): boolean;
+}
+/**
+ * Makes a channel.
+ *
+ * @param left Called when it is closed.
+ * @param key Under which its position outlives the page.
+ */
+export declare function createChannel<T>(name: string, options: ChannelOptions, rt: Pick<Tricast, 'channel' | 'publish'>, ask: Outbox['_ask'], left: (channel: ChannelCore<any>) => void, key: string | false | undefined): ChannelCore<T>;

@@ -1,10 +1,9 @@
-type Handler<T> = (value: T) => void;
-/** Typed events. A handler that throws is reported and disturbs neither the others nor the stream. */
-export declare class Emitter<Events extends object> {
-    #private;
+/** Handlers by the name of what they hear. */
+export interface Emitter<Events extends object> {
     /** Adds a handler and returns what removes it. Adding the same function twice adds it once. */
-    on<Name extends keyof Events>(name: Name, handler: Handler<Events[Name]>): () => void;
-    /** Calls the handlers that are registered at this moment. */
+    on<Name extends keyof Events>(name: Name, handler: (value: Events[Name]) => void): () => void;
+    /** Calls the handlers that are registered at this moment. One that throws is reported, and disturbs nobody. */
     emit<Name extends keyof Events>(name: Name, value: Events[Name]): void;
 }
-export {};
+/** Makes an emitter without handlers. */
+export declare function createEmitter<Events extends object>(): Emitter<Events>;

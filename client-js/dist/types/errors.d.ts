@@ -4,19 +4,22 @@ import type { ServerCode } from './protocol.js';
  *
  * - `closed`: the client was closed.
  * - `outbox_full`: too many publishes are waiting to be sent.
+ * - `token`: the application's `token` function failed; the client tries it again.
  * - `unreachable`: no answer from a Tricast server came through: refused, cut, mute or not understood.
  */
-export type Code = ServerCode | 'closed' | 'outbox_full' | 'unreachable';
+export type Code = ServerCode | 'closed' | 'outbox_full' | 'token' | 'unreachable';
 /** The one class of errors that this client reports. */
 export declare class TricastError extends Error {
     readonly code: Code;
     /** The channel that it is about. */
-    readonly channel: string | undefined;
+    readonly channel?: string | undefined;
     /** Milliseconds that the server asked to wait before the next try. */
-    readonly retryAfter: number | undefined;
-    /** What was thrown in the first place, where something was. */
-    readonly cause: unknown;
-    constructor(code: Code, message: string, channel?: string, retryAfter?: number, cause?: unknown);
+    readonly retryAfter: number;
+    constructor(code: Code, message?: string, 
+    /** The channel that it is about. */
+    channel?: string | undefined, 
+    /** Milliseconds that the server asked to wait before the next try. */
+    retryAfter?: number);
     /** Whether the same attempt may succeed later without anything new from the application. */
     get retryable(): boolean;
 }
@@ -24,3 +27,5 @@ export declare class TricastError extends Error {
 export declare function unreachable(message: string, retryAfter?: number): TricastError;
 /** What was thrown while talking to the server: our own error, or a runtime's about the network or about JSON. */
 export declare function asError(thrown: unknown): TricastError;
+/** Whether another token may help: `unauthorized`, `token_expired`. */
+export declare function isAboutToken({ code }: TricastError): boolean;

@@ -12,6 +12,9 @@ export interface WelcomeEvent {
     type: 'welcome';
     /** Seconds. */
     heartbeat?: number;
+    /** Seconds until the token ends. */
+    expires_in?: number;
+    ref?: Ref;
     limits?: {
         message?: number;
         channels?: number;
@@ -22,6 +25,7 @@ export interface WelcomeEvent {
 export interface SubscribedEvent {
     type: 'subscribed';
     channel: string;
+    kind?: 'stream' | 'state';
     position: string;
     head: string;
     recovered?: boolean;
@@ -39,6 +43,14 @@ export interface MessageEvent {
     event?: string;
     id?: string;
     user?: string;
+    key?: string;
+    deleted?: boolean;
+}
+/** A state was told whole, up to `position`. */
+export interface LiveEvent {
+    type: 'live';
+    channel: string;
+    position: string;
 }
 /** Continuity is broken; `position` replaces the reader's. */
 export interface GapEvent {
@@ -63,6 +75,24 @@ export interface PublishedEvent {
     duplicate: boolean;
     ref?: Ref;
 }
+/** A page of what a log retains. */
+export interface HistoryEvent {
+    type: 'history';
+    channel: string;
+    messages: MessageEvent[];
+    position: string;
+    more: boolean;
+    gap?: boolean;
+    ref?: Ref;
+}
+/** What a method of the application answered. */
+export interface ResultEvent {
+    type: 'result';
+    data: unknown;
+    ref?: Ref;
+}
+/** An event that answers a command. */
+export type AnswerEvent = PublishedEvent | HistoryEvent | ResultEvent;
 /** A command or a subscription failed. */
 export interface ErrorEvent {
     type: 'error';
@@ -87,17 +117,15 @@ export interface ByeEvent {
     after?: number;
 }
 /** What the server says (protocol section 3), as far as this client asks for it. */
-export type ServerEvent = WelcomeEvent | SubscribedEvent | MessageEvent | GapEvent | UnsubscribedEvent | PublishedEvent | ErrorEvent | HeartbeatEvent | ByeEvent;
+export type ServerEvent = WelcomeEvent | SubscribedEvent | MessageEvent | GapEvent | LiveEvent | UnsubscribedEvent | AnswerEvent | ErrorEvent | HeartbeatEvent | ByeEvent;
 /** An event that reports on the reading of one channel. */
-export type ChannelEvent = SubscribedEvent | MessageEvent | GapEvent | UnsubscribedEvent;
+export type ChannelEvent = SubscribedEvent | MessageEvent | GapEvent | LiveEvent | UnsubscribedEvent;
 /**
- * Takes a parsed value for an event. Types and fields that this version does not know are left to be ignored; a field
- * that is missing fails where it is used (`Reader` turns it into a fault).
+ * Takes a parsed value for an event. Types and fields that this version does not know are left to be ignored; a field that
+ * is missing fails where it is used (`Reader` turns it into a fault).
  *
- * @throws TricastError `unreachable` for what no Tricast server says: some other program answered.
+ * @throws TricastError `unreachable`, or a TypeError, for what no Tricast server says: some other program answered.
  */
 export declare function asEvent(value: unknown): ServerEvent;
-/** Takes a parsed value for a list of events. @throws as `asEvent`. */
-export declare function asEvents(value: unknown): ServerEvent[];
 /** The error that an `error` or a `bye` tells of. */
 export declare function errorOf(event: ErrorEvent | ByeEvent): TricastError;

@@ -1,46 +1,62 @@
-import type { Environment } from '../environment.js';
+import type { Clock, Environment } from '../environment.js';
 import { unreachable, type TricastError } from '../errors.js';
 import { DEFAULT_HEARTBEAT } from '../limits.js';
-import type { WelcomeEvent } from '../protocol.js';
-import type { Fate, Sink } from './transport.js';
+import type { ServerEvent, WelcomeEvent } from '../protocol.js';
 
-/** What all transports share: the deadline of the next sign of life. */
-export abstract class Link {
-  /** Milliseconds between heartbeats; 0 before the welcome. */
-  protected heartbeat = 0;
-  #cancelDeadline = (): void => {};
+/** The three ways to carry the same events. */
+export type TransportName = 'ws' | 'sse' | 'poll';
 
-  constructor(
-    protected readonly env: Environment,
-    protected readonly sink: Sink,
-    protected readonly patience: number,
-  ) {}
+/** A channel to read, and where from. */
+export interface Want {
+  readonly name: string;
+  readonly from?: string | undefined;
+  readonly presence?: unknown;
+}
 
+/** To whom a link reports. After `_close` it reports nothing. */
+export interface Sink {
+  /** The channels to read and their positions at this moment. */
+  _wants(): Want[];
+  /** An event arrived. */
+  _event(event: ServerEvent): void;
+  /** The link delivers in both directions; it took so many milliseconds. */
+  _proven(roundTrip: number): void;
+  /** The server refused to let these channels be read; the link does not count them as asked for any more. */
+  _refused(error: TricastError, channels: readonly string[]): void;
+  /** The connection is over: it is to be closed. */
+  _ended(error: TricastError): void;
+}
+
+/** One connection to the server. It holds no position: it asks the sink whenever it asks the server. */
+export interface Link {
+  /** Brings the connection in line with `_wants()`; the first call opens it. */
+  _update(): void;
+  /** Does not count this channel as asked for any more: it left, or the next `_update` asks for it anew. */
+  _forget(channel: string): void;
+  /** Does all that shows whether it lives, with the token at hand now; begins to read in earnest after having been a probe. */
+  _renew(): void;
+  /** Sends a command, or an array of them; the answers go to `_event`. Without it commands go by POST. */
+  _send?(text: string): void;
   /** Ends the connection without a report. */
-  close(): void {
-    this.#cancelDeadline();
-  }
+  _close(): void;
+}
 
-  /** Ends the connection with a report. */
-  protected fail(error: TricastError, fate?: Fate): void {
-    this.close();
-    this.sink.ended(error, fate);
-  }
+/** Makes a link that has `patience` milliseconds to prove that it delivers. */
+export type OpenLink = (env: Environment, sink: Sink, patience: number) => Link;
 
-  /** Takes the welcome: from now on two heartbeats of silence are the end. */
-  protected welcome({ heartbeat }: WelcomeEvent): void {
-    this.heartbeat = 1000 * (heartbeat || DEFAULT_HEARTBEAT);
-    this.heard();
-  }
+/** The deadline of the next sign of life: it is due within so many milliseconds; 0: none is. */
+export type Expect = (ms: number) => void;
 
-  /** Something arrived. Alone it proves nothing: until the welcome, the first deadline stands. */
-  protected heard(): void {
-    if (this.heartbeat) this.expect(2 * this.heartbeat);
-  }
+/** Makes a deadline that is the end of the connection. */
+export function createDeadline(clock: Clock, sink: Sink): Expect {
+  let cancel = (): void => {};
+  return (ms) => {
+    cancel();
+    if (ms) cancel = clock.timer(ms, () => sink._ended(unreachable('silent')));
+  };
+}
 
-  /** The next sign of life is due within `ms`. */
-  protected expect(ms: number): void {
-    this.#cancelDeadline();
-    this.#cancelDeadline = this.env.clock.timer(ms, () => this.fail(unreachable('the server is silent')));
-  }
+/** Milliseconds between heartbeats, as the server says. */
+export function heartbeatOf({ heartbeat }: WelcomeEvent): number {
+  return 1000 * (heartbeat || DEFAULT_HEARTBEAT);
 }

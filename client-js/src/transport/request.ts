@@ -1,100 +1,69 @@
-import { asError, unreachable, type TricastError } from '../errors.js';
-import { MAX_FOREIGN_WAIT, MAX_POSTS } from '../limits.js';
-import { asEvent, asEvents, errorOf } from '../protocol.js';
-import { Link } from './link.js';
-import type { Sendable, Transport, Want } from './transport.js';
+import type { Environment } from '../environment.js';
+import { asError, type TricastError } from '../errors.js';
+import { createDeadline, type Expect, type Link, type Sink } from './link.js';
+import { post } from './post.js';
+
+/**
+ * What reads in one transport's way, until it throws or `signal` says stop. What it still brings after that does not count.
+ *
+ * @param ask Asks for all channels at their positions.
+ */
+export type Read = (
+  ask: (endpoint: string, wait?: number) => Promise<Response>,
+  signal: AbortSignal,
+  expect: Expect,
+) => Promise<void>;
 
 /**
  * What SSE and long-polling share: a request asks for a whole channel set, so another set is another request, which goes
  * on where this one stopped; and commands go by `POST send`.
  */
-export abstract class RequestTransport extends Link implements Transport {
-  readonly parallel = MAX_POSTS;
-  /** What the newest request asked for; empty where that must be asked anew. */
-  protected wants: readonly Want[] = [];
-  /** The request that counts; what an aborted one still brings is ignored. */
-  #request: AbortController | null = null;
+export function openRequests(env: Environment, sink: Sink, patience: number, read: Read): Link {
+  const expect = createDeadline(env._clock, sink);
+  /** What the newest request asked for. */
+  let asked: string[] = [];
+  /** Of the go that counts. */
+  let abort: AbortController | null = null;
 
-  /** Reads until `signal` says stop. What it throws ends the connection. */
-  protected abstract read(signal: AbortSignal): Promise<void>;
+  const close = (): void => {
+    expect(0);
+    abort?.abort();
+    abort = null;
+  };
 
-  update(): void {
-    const wanted = names(this.sink.wants());
-    if (this.#request && wanted.length > 0 && names(this.wants).join() === wanted.join()) return;
-    this.close();
-    // All rest: a later update asks again.
-    if (wanted.length === 0) return;
-    const { signal } = (this.#request = new AbortController());
-    this.expect(this.patience);
-    this.read(signal).catch((thrown: unknown) => {
-      if (!signal.aborted) this.#lost(thrown);
-    });
-  }
-
-  forget(channel: string): void {
-    if (names(this.wants).includes(channel)) this.wants = [];
-  }
-
-  send(batch: readonly Sendable[]): () => void {
-    const abort = new AbortController();
-    const unsent = (thrown: unknown): void => {
-      if (!abort.signal.aborted) this.sink.unsent(batch, asError(thrown));
+  const restart = (): void => {
+    close();
+    // Where all channels have left or rest there is nothing to ask for: a later update asks.
+    if (!sink._wants()[0]) return;
+    const { signal } = (abort = new AbortController());
+    const ask = (endpoint: string, wait?: number): Promise<Response> => {
+      const channels = sink._wants();
+      asked = channels.map(({ name }) => name);
+      return post(env, endpoint, JSON.stringify({ client: env._client, channels, wait }), signal);
     };
-    this.post('send', `[${batch.map(({ text }) => text).join()}]`, abort.signal)
-      .then(async (response) => {
-        for (const event of asEvents(await response.json())) this.sink.event(event);
-        unsent(unreachable('no answer'));
-      })
-      .catch(unsent);
-    return () => abort.abort();
-  }
-
-  override close(): void {
-    super.close();
-    this.#request?.abort();
-    this.#request = null;
-  }
-
-  /** Asks for channels. @throws TricastError of the server, or anything else where nobody or somebody else answered. */
-  protected ask(endpoint: string, signal: AbortSignal, wait?: number): Promise<Response> {
-    const channels = (this.wants = this.sink.wants());
-    return this.post(endpoint, JSON.stringify({ client: this.env.client, channels, wait }), signal);
-  }
-
-  protected async post(endpoint: string, body: string, signal: AbortSignal): Promise<Response> {
-    const headers = { 'content-type': 'application/json' };
-    const response = await this.env.fetch(this.env.url(endpoint), { method: 'POST', headers, body, signal });
-    if (response.ok) return response;
-    throw await refusal(response);
-  }
+    expect(patience);
+    read(ask, signal, expect).catch((thrown) => {
+      if (!signal.aborted) lost(asError(thrown));
+    });
+  };
 
   /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
-  #lost(thrown: unknown): void {
-    const error = asError(thrown);
+  const lost = (error: TricastError): void => {
     const { channel, code, retryable } = error;
-    const asked = names(this.wants);
-    if (!retryable && (code === 'too_many_channels' || asked.includes(channel ?? ''))) {
-      this.close();
-      this.sink.refused(error, channel ? [channel] : asked);
-    } else {
-      const final = !retryable && code !== 'unauthorized' && code !== 'token_expired';
-      this.fail(error, thrown instanceof RangeError ? 'blamed' : final ? 'final' : undefined);
-    }
-  }
-}
+    const names = asked;
+    if (retryable || !(code === 'too_many_channels' || names.includes(channel!))) return sink._ended(error);
+    close();
+    sink._refused(error, channel ? [channel] : names);
+  };
 
-function names(wants: readonly Want[]): string[] {
-  return wants.map(({ name }) => name);
-}
-
-async function refusal(response: Response): Promise<TricastError> {
-  const seconds = Number(response.headers.get('retry-after')) || 0;
-  try {
-    const body: unknown = await response.json();
-    const event = asEvent(Array.isArray(body) ? body[0] : body);
-    if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
-  } catch {
-    // Not Tricast's words: a proxy answered in its place.
-  }
-  return unreachable(`HTTP ${response.status}`, Math.min(seconds, MAX_FOREIGN_WAIT) * 1000);
+  return {
+    _update() {
+      if (!abort || `${sink._wants().map(({ name }) => name)}` !== `${asked}`) restart();
+    },
+    _forget(channel) {
+      if (asked.includes(channel)) close();
+    },
+    _renew: restart,
+    _close: close,
+  };
 }

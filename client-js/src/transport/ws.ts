@@ -1,116 +1,138 @@
 import { asError, unreachable } from '../errors.js';
-import { asEvent, errorOf, type ErrorEvent, type Ref, type ServerEvent } from '../protocol.js';
-import { Link } from './link.js';
-import type { Sendable, Transport } from './transport.js';
+import { asEvent, errorOf, type ErrorEvent, type ServerEvent } from '../protocol.js';
+import { createDeadline, heartbeatOf, type OpenLink } from './link.js';
 
 /** `WebSocket.OPEN`, which a class that was passed in may not bear. */
 const OPEN = 1;
 
+/** In place of the `ref` of a `subscribe`, once that was answered. */
+const ANSWERED = '';
+
+/** The `ref` of what brings a token. */
+const AUTH = 'auth';
+
 /** WebSocket: commands in, one event a frame out, channels added and removed on the living connection. */
-export class WsTransport extends Link implements Transport {
-  readonly parallel = Infinity;
-  /** The `ref` of the newest `subscribe` of each channel that was asked for. */
-  readonly #asked = new Map<string, Ref>();
-  #socket: WebSocket | null = null;
-  #refs = 0;
-  #cancelPing = (): void => {};
+export const openSocket: OpenLink = (env, sink, patience) => {
+  const { _clock: clock, _tokens: tokens } = env;
+  /** The `ref` of the newest `subscribe` of each channel that was asked for, until it is answered. */
+  const asked = new Map<string, string>();
+  const expect = createDeadline(clock, sink);
+  /** Milliseconds; 0 before the welcome. */
+  let heartbeat = 0;
+  let socket: WebSocket | undefined;
+  let refs = 0;
+  let pinged = 0;
+  let cancelPing = (): void => {};
 
-  update(): void {
-    if (!this.#socket) return this.#open();
-    if (this.#socket.readyState !== OPEN) return;
-    const channels = this.sink.wants().filter(({ name }) => !this.#asked.has(name));
-    if (channels.length === 0) return;
-    const ref = `s${++this.#refs}`;
-    for (const { name } of channels) this.#asked.set(name, ref);
-    this.#write(JSON.stringify({ type: 'subscribe', channels, ref }));
-  }
+  const send = (text: string): void => {
+    if (socket?.readyState === OPEN) socket.send(text);
+  };
+  const write = (command: object): void => send(JSON.stringify(command));
 
-  forget(channel: string): void {
-    if (this.#asked.delete(channel)) this.#write(JSON.stringify({ type: 'unsubscribe', channel, ref: `u${++this.#refs}` }));
-  }
+  /** Asks for a sign of life after every heartbeat, which gives the server one as well. */
+  const ping = (): void => {
+    pinged = clock.now();
+    write({ type: 'ping' });
+    cancelPing();
+    cancelPing = clock.timer(heartbeat || patience, ping);
+  };
 
-  send(batch: readonly Sendable[]): () => void {
-    this.#write(`[${batch.map(({ text }) => text).join()}]`);
-    return () => {};
-  }
+  const renew = (): void => {
+    expect(patience);
+    // After the welcome, a `hello` brings the next token.
+    if (tokens._token) write({ type: 'hello', token: tokens._token, ref: AUTH });
+    ping();
+    update();
+  };
 
-  override close(): void {
-    super.close();
-    this.#cancelPing();
-    // `onerror` stays: a socket that is closed while it connects reports that as an error.
-    if (this.#socket) this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket?.close();
-  }
-
-  #open(): void {
-    this.expect(this.patience);
-    const url = this.env.url(`ws?client=${encodeURIComponent(this.env.client)}`).replace(/^http/, 'ws');
+  const open = (): void => {
+    expect(patience);
     try {
       // Where there is none, this throws, and the next transport has its turn.
-      const socket = (this.#socket = new this.env.WebSocket!(url, ['tricast.v1']));
-      socket.onopen = () => this.update();
-      socket.onmessage = ({ data }) => this.#receive(data as string);
-      socket.onclose = ({ code }) => this.fail(unreachable(`closed with ${code}`));
+      socket = new env._WebSocket!(env._url(`ws?client=${env._client}`).replace(/^http/, 'ws'), ['tricast.v1']);
+      socket.onopen = renew;
+      socket.onmessage = ({ data }) => receive(data);
+      socket.onclose = ({ code }) => sink._ended(unreachable(`closed: ${code}`));
       // It tells nothing that `onclose` does not, but in Node an error that nobody listens to ends the process.
       socket.onerror = () => {};
     } catch (thrown) {
-      this.fail(asError(thrown));
+      sink._ended(asError(thrown));
     }
-  }
+  };
 
-  #receive(data: string): void {
-    this.heard();
+  const update = (): void => {
+    if (!socket) return open();
+    const channels = sink._wants().filter(({ name }) => !asked.has(name));
+    if (!channels[0] || socket.readyState !== OPEN) return;
+    const ref = `s${++refs}`;
+    for (const { name } of channels) asked.set(name, ref);
+    write({ type: 'subscribe', channels, ref });
+  };
+
+  const receive = (data: string): void => {
+    // Alone it proves nothing: until the welcome, the first deadline stands.
+    if (heartbeat) expect(2 * heartbeat);
     try {
-      this.#take(asEvent(JSON.parse(data)));
+      take(asEvent(JSON.parse(data)));
     } catch (thrown) {
-      this.fail(asError(thrown));
+      sink._ended(asError(thrown));
     }
-  }
+  };
 
-  #take(event: ServerEvent): void {
+  const take = (event: ServerEvent): void => {
+    const { ref, channel } = event as ErrorEvent;
+    const state = asked.get(channel!);
+    // What was under way when the channel left, or was asked for anew.
+    if (channel && ref === undefined && state !== ANSWERED) return;
     switch (event.type) {
       case 'ping':
-        return this.#write('{"type":"pong"}');
+        return write({ type: 'pong' });
+      case 'pong':
+        return sink._proven(clock.now() - pinged);
       case 'welcome':
-        this.welcome(event);
-        this.#beat();
+        if (ref === AUTH) tokens._accepted(event.expires_in);
+        heartbeat = heartbeatOf(event);
+        expect(2 * heartbeat);
         break;
       case 'error':
-        // The `ref` of a publish is a number.
-        if (typeof event.ref === 'number') break;
-        return this.#refused(event);
+        if (ref === AUTH) return sink._ended(errorOf(event));
+        // The `ref` of a command of the outbox is a number.
+        if (typeof ref === 'string') return refuse(event);
+        break;
       case 'subscribed':
         // Not the answer to a subscription that was ended and asked for again since.
-        if (event.ref !== undefined && event.ref !== this.#asked.get(event.channel)) return;
+        if (ref !== state) return;
+        asked.set(event.channel, ANSWERED);
         break;
       case 'unsubscribed':
         // With a `ref` it was asked for.
-        if (event.ref !== undefined) return;
-        this.#asked.delete(event.channel);
+        if (ref) return;
+        asked.delete(event.channel);
     }
-    this.sink.event(event);
-  }
+    sink._event(event);
+  };
 
-  #refused(event: ErrorEvent): void {
-    // One that names no channel speaks of all that its command asked for, one without `ref` of its channel.
+  const refuse = (event: ErrorEvent): void => {
+    // One that names no channel speaks of all that its command asked for.
     const { ref, channel } = event;
-    const refused = [...this.#asked.keys()].filter((name) =>
-      ref === undefined ? channel === name : ref === this.#asked.get(name) && (channel ?? name) === name,
-    );
-    for (const name of refused) this.#asked.delete(name);
-    if (refused.length > 0) this.sink.refused(errorOf(event), refused);
-  }
+    const refused = [...asked.keys()].filter((name) => ref === asked.get(name) && (channel ?? name) === name);
+    for (const name of refused) asked.delete(name);
+    if (refused[0]) sink._refused(errorOf(event), refused);
+  };
 
-  /** Asks for a sign of life after every heartbeat, which gives the server one as well. */
-  #beat(): void {
-    this.#cancelPing();
-    this.#cancelPing = this.env.clock.timer(this.heartbeat, () => {
-      this.#write('{"type":"ping"}');
-      this.#beat();
-    });
-  }
-
-  #write(frame: string): void {
-    if (this.#socket?.readyState === OPEN) this.#socket.send(frame);
-  }
-}
+  return {
+    _update: update,
+    _forget(channel) {
+      if (asked.delete(channel)) write({ type: 'unsubscribe', channel, ref: `u${++refs}` });
+    },
+    _renew: renew,
+    _send: send,
+    _close() {
+      expect(0);
+      cancelPing();
+      // `onerror` stays: a socket that is closed while it connects reports that as an error.
+      if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
+      socket?.close();
+    },
+  };
+};

@@ -1,24 +1,45 @@
-import type { Environment } from '../environment.js';
+import type { Clock, Environment } from '../environment.js';
 import { type TricastError } from '../errors.js';
-import type { WelcomeEvent } from '../protocol.js';
-import type { Fate, Sink } from './transport.js';
-/** What all transports share: the deadline of the next sign of life. */
-export declare abstract class Link {
-    #private;
-    protected readonly env: Environment;
-    protected readonly sink: Sink;
-    protected readonly patience: number;
-    /** Milliseconds between heartbeats; 0 before the welcome. */
-    protected heartbeat: number;
-    constructor(env: Environment, sink: Sink, patience: number);
-    /** Ends the connection without a report. */
-    close(): void;
-    /** Ends the connection with a report. */
-    protected fail(error: TricastError, fate?: Fate): void;
-    /** Takes the welcome: from now on two heartbeats of silence are the end. */
-    protected welcome({ heartbeat }: WelcomeEvent): void;
-    /** Something arrived. Alone it proves nothing: until the welcome, the first deadline stands. */
-    protected heard(): void;
-    /** The next sign of life is due within `ms`. */
-    protected expect(ms: number): void;
+import type { ServerEvent, WelcomeEvent } from '../protocol.js';
+/** The three ways to carry the same events. */
+export type TransportName = 'ws' | 'sse' | 'poll';
+/** A channel to read, and where from. */
+export interface Want {
+    readonly name: string;
+    readonly from?: string | undefined;
+    readonly presence?: unknown;
 }
+/** To whom a link reports. After `_close` it reports nothing. */
+export interface Sink {
+    /** The channels to read and their positions at this moment. */
+    _wants(): Want[];
+    /** An event arrived. */
+    _event(event: ServerEvent): void;
+    /** The link delivers in both directions; it took so many milliseconds. */
+    _proven(roundTrip: number): void;
+    /** The server refused to let these channels be read; the link does not count them as asked for any more. */
+    _refused(error: TricastError, channels: readonly string[]): void;
+    /** The connection is over: it is to be closed. */
+    _ended(error: TricastError): void;
+}
+/** One connection to the server. It holds no position: it asks the sink whenever it asks the server. */
+export interface Link {
+    /** Brings the connection in line with `_wants()`; the first call opens it. */
+    _update(): void;
+    /** Does not count this channel as asked for any more: it left, or the next `_update` asks for it anew. */
+    _forget(channel: string): void;
+    /** Does all that shows whether it lives, with the token at hand now; begins to read in earnest after having been a probe. */
+    _renew(): void;
+    /** Sends a command, or an array of them; the answers go to `_event`. Without it commands go by POST. */
+    _send?(text: string): void;
+    /** Ends the connection without a report. */
+    _close(): void;
+}
+/** Makes a link that has `patience` milliseconds to prove that it delivers. */
+export type OpenLink = (env: Environment, sink: Sink, patience: number) => Link;
+/** The deadline of the next sign of life: it is due within so many milliseconds; 0: none is. */
+export type Expect = (ms: number) => void;
+/** Makes a deadline that is the end of the connection. */
+export declare function createDeadline(clock: Clock, sink: Sink): Expect;
+/** Milliseconds between heartbeats, as the server says. */
+export declare function heartbeatOf({ heartbeat }: WelcomeEvent): number;

@@ -1,7 +1,3 @@
-import { RequestTransport } from './request.js';
+import type { OpenLink } from './link.js';
 /** Long-polling: one request a batch. What was handled is in the next request's positions, so nothing is lost. */
-export declare class PollTransport extends RequestTransport {
-    #private;
-    close(): void;
-    protected read(signal: AbortSignal): Promise<void>;
-}
+export declare const openPoll: OpenLink;

@@ -1,0 +1,38 @@
+import type { Environment } from '../environment.js';
+import { isAboutToken, unreachable, type TricastError } from '../errors.js';
+import { MAX_FOREIGN_WAIT } from '../limits.js';
+import { asEvent, errorOf } from '../protocol.js';
+
+/**
+ * Asks by POST, with the token at hand, and with another one where that had come to its end; reads the answer.
+ *
+ * @throws TricastError of the server, or anything else where nobody or somebody else answered.
+ */
+export async function post(env: Environment, endpoint: string, body: string, signal: AbortSignal): Promise<Response> {
+  const { _tokens: tokens, _fetch: fetch } = env;
+  for (;;) {
+    const ready = tokens._ready();
+    if (ready) await ready;
+    const token = tokens._token;
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (token) headers.authorization = `Bearer ${token}`;
+    const response = await fetch(env._url(endpoint), { method: 'POST', headers, body, signal });
+    if (response.ok) {
+      tokens._accepted();
+      return response;
+    }
+    const error = await refusal(response);
+    if (!isAboutToken(error) || !tokens._refused(token)) throw error;
+  }
+}
+
+async function refusal(response: Response): Promise<TricastError> {
+  const seconds = +response.headers.get('retry-after')! || 0;
+  try {
+    const event = asEvent([await response.json()].flat()[0]);
+    if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
+  } catch {
+    // Not Tricast's words: a proxy answered in its place.
+  }
+  return unreachable(`HTTP ${response.status}`, Math.min(seconds, MAX_FOREIGN_WAIT) * 1000);
+}
