@@ -84,6 +84,7 @@ export class FakeSocket {
 /** One request that `fetch` made, to be answered by the test. */
 export class FakeRequest {
   readonly endpoint: string;
+  readonly headers: Headers;
   readonly body: Json & { channels?: { name: string; from?: string }[]; wait?: number };
   aborted = false;
   #respond!: (response: unknown) => void;
@@ -94,6 +95,7 @@ export class FakeRequest {
 
   constructor(url: string, init: RequestInit) {
     this.endpoint = url.split('/').pop() ?? '';
+    this.headers = new Headers(init.headers);
     this.body = JSON.parse(String(init.body)) as FakeRequest['body'];
     this.response = new Promise((resolve, reject) => {
       this.#respond = resolve as (response: unknown) => void;

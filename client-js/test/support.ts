@@ -34,6 +34,12 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** The machine sleeps: time passes, and what became due meanwhile runs late. */
+  async sleep(ms: number): Promise<void> {
+    this.#now += ms;
+    await this.advance(0);
+  }
+
   /** Moves time, and lets what becomes due run in order. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
