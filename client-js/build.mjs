@@ -57,9 +57,9 @@ async function bundle(entry, options) {
  * Makes it small. No part of the API, of the wire or of the platform begins with an underscore, so what does is the
  * client's own and may bear any name.
  */
-async function shrink(text, outfile) {
+async function shrink(text, outfile, module) {
   const { code } = await minify(text, {
-    module: true,
+    module,
     ecma: 2020,
     compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true },
     mangle: { properties: { regex: /^_/ } },
@@ -88,8 +88,8 @@ function outputs() {
 
 const { dist, asset } = outputs();
 rmSync(dist, { recursive: true, force: true });
-await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'));
-await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'));
+await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'), true);
+await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'), false);
 emitTypes(join(dist, 'types'));
 writeFileSync(join(dist, 'tricast.d.ts'), "export * from './types/index.js';\n");
 mkdirSync(dirname(asset), { recursive: true });

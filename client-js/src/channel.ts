@@ -270,7 +270,7 @@ export function createChannel<T>(
     },
     publish: (data, options) => rt.publish(name, data, options),
     async history({ signal, ...options } = {}) {
-      const answer = (await ask(`${name} history`, { type: 'history', channel: name, ...options }, signal)) as HistoryEvent;
+      const answer = (await ask({ type: 'history', channel: name, ...options }, signal, `?${name}`)) as HistoryEvent;
       return { ...answer, messages: answer.messages.map(messageOf<T>) };
     },
     close() {

@@ -1,8 +1,7 @@
 import type { ChannelCore } from './channel.js';
-import { isHidden, stored, type Environment } from './environment.js';
+import { createTimer, isHidden, stored, type Environment } from './environment.js';
 import { isAboutToken, TricastError, unreachable } from './errors.js';
 import {
-  DEFAULT_CONNECT_TIMEOUT,
   DEFAULT_MAX_CHANNELS,
   FIRST_PROBE,
   LATE,
@@ -85,9 +84,6 @@ interface Line extends Attempt {
 
 const LINKS: Record<TransportName, OpenLink> = { ws: openSocket, sse: openSse, poll: openPoll };
 
-/** Best first. */
-const BEST_FIRST = Object.keys(LINKS) as TransportName[];
-
 const noop = (): void => {};
 
 /**
@@ -103,8 +99,7 @@ export function createConnection(
   outbox: Outbox,
   changed: (state: State) => void,
 ): Connection {
-  const { _clock: clock, _options: options, _tokens: tokens, _client: client } = env;
-  const { transports = BEST_FIRST, connectTimeout = DEFAULT_CONNECT_TIMEOUT, token: hasTokens } = options;
+  const { clock, client, transports, connectTimeout, _tokens: tokens } = env;
   const memory = `tricast ${env._url('')}`;
   const attempts: Line[] = [];
   let state: State = { status: 'idle', transport: null };
@@ -129,8 +124,8 @@ export function createConnection(
   let gaps = 0;
   let isUpdating = false;
   let maxChannels = DEFAULT_MAX_CHANNELS;
-  let cancelWait = noop;
-  let cancelProbe = noop;
+  const waitTimer = createTimer(clock);
+  const probeTimer = createTimer(clock);
   let unwatch = noop;
 
   const set = (status: Status, details?: Partial<State>): void => {
@@ -153,10 +148,7 @@ export function createConnection(
         if (own === line) take(event, own._link);
       },
       _proven: (roundTrip) => proven(own, roundTrip),
-      _refused(error, names) {
-        if (own === line) refused(error, names);
-        else lost(own, error);
-      },
+      _refused: refused,
       _ended: (error) => lost(own, error),
     };
     own._link = LINKS[transport](env, sink, Math.min(MAX_CONNECT_TIMEOUT, connectTimeout * 2 ** failures));
@@ -173,8 +165,8 @@ export function createConnection(
     const lines = [line, probe];
     line = probe = null;
     turn++;
-    cancelWait();
-    cancelProbe();
+    waitTimer();
+    probeTimer();
     outbox._attach(null);
     for (const one of lines) if (one) end(one);
   };
@@ -239,27 +231,25 @@ export function createConnection(
     if (life >= SHORT_LIFE) shortLives = probes = 0;
     else if (life >= 0 && isCut) shortLives++;
     if (round[0] && (isUnfit || (isCut && (!(life >= 0) || shortLives >= MAX_SHORT_LIVES)))) next();
-    else if (isAboutToken(error) ? hasTokens && !tokens._refused() : !error.retryable) close(error);
+    else if (isAboutToken(error) ? env.token && !tokens._refused() : !error.retryable) close(error);
     else wait(error);
   };
 
   const wait = (error: TricastError, ms = env._wait(failures++ + (shortLives >> 1), error.retryAfter)): void => {
     const now = clock.now();
     notBefore = now + error.retryAfter;
-    cancelWait = clock.timer(ms, begin);
+    waitTimer(ms, begin);
     set('waiting', { retryAt: now + ms, error });
   };
 
   /** Plans the next look at a better transport. */
   const climb = (): void => {
-    cancelProbe();
-    if (line && state.transport !== order[0]) {
-      cancelProbe = clock.timer(Math.min(LAST_PROBE, FIRST_PROBE * 2 ** probes) * (1 + env._random()), tryBetter);
-    }
+    const ms = Math.min(LAST_PROBE, FIRST_PROBE * 2 ** probes) * (1 + env.random());
+    probeTimer(ms, line && state.transport !== order[0] ? tryBetter : undefined);
   };
 
   const tryBetter = (): void => {
-    cancelProbe();
+    probeTimer();
     const better = order.slice(0, line ? order.indexOf(state.transport!) : 1);
     if (probe || !better[0]) return;
     if (isHidden()) return climb();
@@ -287,18 +277,19 @@ export function createConnection(
   /** Notices what happens to the page and to the machine, as long as there is something to keep. */
   const watch = (): void => {
     const stop = watchPage(wake, suspend);
+    const timer = createTimer(clock);
     const tick = (): void => {
       const late = clock.now() + LATE;
-      const cancel = clock.timer(TICK, () => {
+      timer(TICK, () => {
         if (clock.now() > late) wake();
         tick();
       });
-      unwatch = () => {
-        stop();
-        cancel();
-      };
     };
     tick();
+    unwatch = () => {
+      stop();
+      timer();
+    };
   };
 
   const take = (event: ServerEvent, link: Link): void => {
@@ -324,7 +315,6 @@ export function createConnection(
       const channel = channels.get(name);
       if (channel?._refuse(error)) rest(channel, error.retryAfter);
     }
-    line?._link._update();
   };
 
   /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
@@ -368,7 +358,7 @@ export function createConnection(
   };
 
   const choose = (names: readonly TransportName[]): void => {
-    order = names.filter((name) => name !== 'ws' || env._WebSocket);
+    order = names.filter((name) => name !== 'ws' || env.WebSocket);
     if (/ing$/.test(state.status) || (state.transport && state.transport !== order[0])) begin();
   };
 

@@ -1,4 +1,4 @@
-import { MAX_TIMER } from './limits.js';
+import { DEFAULT_CAPACITY, DEFAULT_CONNECT_TIMEOUT, MAX_TIMER } from './limits.js';
 import { createTokens, type Tokens } from './tokens.js';
 import type { TransportName } from './transport/link.js';
 
@@ -45,17 +45,11 @@ export interface Options {
   readonly random?: () => number;
 }
 
-/** What the client uses of the world around it. */
-export interface Environment {
-  readonly _options: Options;
-  readonly _client: string;
-  readonly _clock: Clock;
-  readonly _WebSocket: typeof WebSocket | null | undefined;
-  readonly _tokens: Tokens;
+/** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
+export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
   /** Not to be called as a method, which browsers refuse. */
-  readonly _fetch: typeof fetch;
-  /** In [0, 1). */
-  _random(): number;
+  readonly fetch: typeof fetch;
+  readonly _tokens: Tokens;
   /** The absolute address of an endpoint. */
   _url(endpoint: string): string;
   /** Full jitter: how long to wait after so many failures, but no less than what the server asked for. */
@@ -64,21 +58,39 @@ export interface Environment {
 
 /** Makes the environment of a client. */
 export function createEnvironment(url: string, options: Options): Environment {
-  const { fetch = globalThis.fetch, WebSocket = globalThis.WebSocket, random = Math.random, clock = systemClock } = options;
-  const { base = 500, cap = 30_000 } = options.backoff ?? {};
   const mount = new URL(url, globalThis.location?.href).href.replace(/\/*$/, '/');
+  const env = {
+    transports: ['ws', 'sse', 'poll'] as const,
+    client: randomId(),
+    connectTimeout: DEFAULT_CONNECT_TIMEOUT,
+    backoff: {},
+    outbox: DEFAULT_CAPACITY,
+    fetch: globalThis.fetch,
+    WebSocket: globalThis.WebSocket,
+    clock: systemClock,
+    random: Math.random,
+    ...options,
+  };
+  const { base = 500, cap = 30_000 }: BackoffOptions = env.backoff;
   return {
-    _options: options,
-    _client: options.client ?? randomId(),
-    _clock: clock,
-    _WebSocket: WebSocket,
-    _tokens: createTokens(options.token, clock),
-    _random: random,
-    _fetch: fetch,
+    ...env,
+    _tokens: createTokens(options.token, env.clock),
     _url: (endpoint) => mount + endpoint,
     // A page that nobody sees may spread over all of it.
     _wait: (failures, atLeast = 0) =>
-      Math.max(atLeast, Math.round(random() * (isHidden() ? cap : Math.min(cap, base * 2 ** failures)))),
+      Math.max(atLeast, Math.round(env.random() * (isHidden() ? cap : Math.min(cap, base * 2 ** failures)))),
+  };
+}
+
+/** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
+export type Timer = (ms?: number, callback?: () => void) => void;
+
+/** Makes a timer that does not run. */
+export function createTimer(clock: Clock): Timer {
+  let cancel: (() => void) | undefined;
+  return (ms, callback) => {
+    cancel?.();
+    cancel = callback && clock.timer(ms!, callback);
   };
 }
 

@@ -1,6 +1,6 @@
-import type { Environment } from './environment.js';
+import { createTimer, type Environment } from './environment.js';
 import { asError, TricastError, unreachable } from './errors.js';
-import { ANSWER_TIMEOUT, DEFAULT_CAPACITY, ID_MEMORY, MAX_ARRAY, MAX_BATCH } from './limits.js';
+import { ANSWER_TIMEOUT, ID_MEMORY, MAX_ARRAY, MAX_BATCH } from './limits.js';
 import { asEvent, errorOf, type AnswerEvent, type Ref, type ServerEvent } from './protocol.js';
 import { post } from './transport/post.js';
 
@@ -43,7 +43,7 @@ export interface Outbox {
    *
    * @param lane Those of one lane keep their order; undefined: on its own, and sent once at most.
    */
-  _ask(lane: string | undefined, command: object, signal?: AbortSignal): Promise<AnswerEvent>;
+  _ask(command: object, signal: AbortSignal | undefined, lane?: string): Promise<AnswerEvent>;
   /** From now on this carries, or POST where it is undefined; null: nothing does. What is not answered is sent again. */
   _attach(send: Send | null | undefined): void;
   /** What became of a command. */
@@ -72,15 +72,15 @@ interface Entry {
  * @param stuck Called when there was no answer.
  */
 export function createOutbox(env: Environment, stuck: () => void): Outbox {
-  const { _clock: clock, _options: options } = env;
-  const { outbox: capacity = DEFAULT_CAPACITY } = options;
+  const { clock, outbox: capacity } = env;
   const waiting = new Set<Entry>();
   /** Those of the waiting, or given up since, that are under way and not answered. */
   const flying = new Set<Entry>();
   /** What cancels the rest of a lane that has failed. */
   const resting = new Map<Ref, () => void>();
   let carrier: Send | null | undefined;
-  let cancel = (): void => {};
+  const timer = createTimer(clock);
+  let abort: AbortController | undefined;
   let refs = 0;
   /** Why nothing is taken any more. */
   let closed: TricastError | undefined;
@@ -90,16 +90,10 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
     if (carrier === null || (flying.size && !carrier)) return;
     const batch = take();
     if (!batch[0]) return;
-    const abort = new AbortController();
-    const stop = clock.timer(ANSWER_TIMEOUT, () => fail(unreachable('no answer')));
-    cancel();
-    cancel = () => {
-      stop();
-      abort.abort();
-    };
+    timer(ANSWER_TIMEOUT, () => fail(unreachable('no answer')));
     const text = `[${batch.map(({ _text }) => _text)}]`;
     if (carrier) carrier(text);
-    else void sendByPost(text, abort.signal);
+    else void sendByPost(text, (abort = new AbortController()).signal);
   };
 
   const sendByPost = async (text: string, signal: AbortSignal): Promise<void> => {
@@ -149,7 +143,7 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
       for (const other of flying) if (other._lane === lane) flying.delete(other);
       rest(lane, env._wait(entry._failures++, outcome.retryAfter));
     }
-    if (!flying.size) cancel();
+    if (!flying.size) land();
     pump();
   };
 
@@ -161,8 +155,14 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
     resting.set(lane, wake);
   };
 
+  /** Nothing is under way any more. */
+  const land = (): void => {
+    timer();
+    abort?.abort();
+  };
+
   const clear = (): void => {
-    cancel();
+    land();
     for (const wake of resting.values()) wake();
     for (const { _isOnce, _settle } of flying) if (_isOnce) _settle(unknown());
     resting.clear();
@@ -171,7 +171,7 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
 
   const outbox: Outbox = {
     _limit: Infinity,
-    _ask: (lane, command, signal) =>
+    _ask: (command, signal, lane) =>
       new Promise((resolve, reject) => {
         if (closed) throw closed;
         if (signal?.aborted) throw signal.reason;
@@ -188,13 +188,13 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
           _failures: 0,
           _settle(reason, answer) {
             waiting.delete(entry);
-            signal?.removeEventListener('abort', abort);
+            signal?.removeEventListener('abort', giveUp);
             if (answer) resolve(answer);
             else reject(reason);
           },
         };
-        const abort = (): void => entry._settle(signal!.reason);
-        signal?.addEventListener('abort', abort);
+        const giveUp = (): void => entry._settle(signal!.reason);
+        signal?.addEventListener('abort', giveUp);
         waiting.add(entry);
         pump();
       }),

@@ -19,8 +19,8 @@ export function createSseParser(): (chunk: string) => string[] {
     isAfterCr = chunk.endsWith('\r');
     rest = lines.pop()!;
     for (const line of lines) {
-      const match = /^data(?:: ?(.*))?$/s.exec(line);
-      if (match) data += `\n${match[1] ?? ''}`;
+      const match = /^data(?::|$) ?(.*)/s.exec(line);
+      if (match) data += `\n${match[1]}`;
       if (!line && data) {
         blocks.push(data.slice(1));
         data = '';

@@ -1,4 +1,4 @@
-import type { Clock } from './environment.js';
+import { createTimer, type Clock } from './environment.js';
 import { TOKEN_RETRY } from './limits.js';
 
 /** The token at hand, and where the next one comes from. */
@@ -25,7 +25,7 @@ export interface Tokens {
 export function createTokens(source: (() => Promise<string> | string) | undefined, clock: Clock): Tokens {
   let pending: Promise<void> | undefined;
   let isDoubted = !source;
-  let cancel = (): void => {};
+  const timer = createTimer(clock);
   const renew = async (): Promise<void> => {
     try {
       tokens._token = await source!();
@@ -35,8 +35,7 @@ export function createTokens(source: (() => Promise<string> | string) | undefine
   };
   const next = (): Promise<void> => (pending ??= renew());
   const schedule = (ms: number): void => {
-    cancel();
-    cancel = clock.timer(ms, () => next().then(tokens._renewed, () => schedule(TOKEN_RETRY)));
+    timer(ms, () => next().then(tokens._renewed, () => schedule(TOKEN_RETRY)));
   };
   const tokens: Tokens = {
     _renewed() {},
@@ -53,7 +52,7 @@ export function createTokens(source: (() => Promise<string> | string) | undefine
       return !isDoubted && (isDoubted = true);
     },
     _forget() {
-      cancel();
+      timer();
       tokens._token = undefined;
     },
   };

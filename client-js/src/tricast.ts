@@ -80,7 +80,7 @@ export class Tricast {
       connection._forget(channel);
     };
 
-    this.client = env._client;
+    this.client = env.client;
     this.on = on;
     this.channel = (name, options = {}) => {
       const { state } = this;
@@ -98,13 +98,13 @@ export class Tricast {
     };
     this.publish = async (channel, data, { signal, id = randomId(), ...options } = {}) => {
       const message = { channel, data, id, ...options };
-      const answer = outbox._ask(channel, { type: 'publish', ...message }, signal);
+      const answer = outbox._ask({ type: 'publish', ...message }, signal, channel);
       channels.get(channel)?._echo(message);
       const { position, duplicate } = (await answer) as PublishedEvent;
       return { id, position, duplicate };
     };
     this.call = async <T>(method: string, data?: unknown, { signal }: CallOptions = {}) =>
-      ((await outbox._ask(undefined, { type: 'call', method, data }, signal)) as ResultEvent).data as T;
+      ((await outbox._ask({ type: 'call', method, data }, signal)) as ResultEvent).data as T;
     this.report = connection._report;
     this.setTransports = connection._choose;
     this.close = connection._close;

@@ -85,7 +85,7 @@ describe('environment', () => {
   });
 
   test('client ids are random and of the protocol\'s form', () => {
-    const ids = [1, 2].map(() => createEnvironment('http://x.test', {})._client);
+    const ids = [1, 2].map(() => createEnvironment('http://x.test', {}).client);
     for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_-]{8,64}$/);
     expect(ids[0]).not.toBe(ids[1]);
   });

@@ -40,17 +40,11 @@ export interface Options {
     /** In [0, 1), for jitter. */
     readonly random?: () => number;
 }
-/** What the client uses of the world around it. */
-export interface Environment {
-    readonly _options: Options;
-    readonly _client: string;
-    readonly _clock: Clock;
-    readonly _WebSocket: typeof WebSocket | null | undefined;
-    readonly _tokens: Tokens;
+/** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
+export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
     /** Not to be called as a method, which browsers refuse. */
-    readonly _fetch: typeof fetch;
-    /** In [0, 1). */
-    _random(): number;
+    readonly fetch: typeof fetch;
+    readonly _tokens: Tokens;
     /** The absolute address of an endpoint. */
     _url(endpoint: string): string;
     /** Full jitter: how long to wait after so many failures, but no less than what the server asked for. */
@@ -58,6 +52,10 @@ export interface Environment {
 }
 /** Makes the environment of a client. */
 export declare function createEnvironment(url: string, options: Options): Environment;
+/** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
+export type Timer = (ms?: number, callback?: () => void) => void;
+/** Makes a timer that does not run. */
+export declare function createTimer(clock: Clock): Timer;
 /** Whether this is a page that nobody sees. */
 export declare function isHidden(): boolean | undefined;
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */

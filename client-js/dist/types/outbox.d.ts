@@ -1,4 +1,4 @@
-import type { Environment } from './environment.js';
+import { type Environment } from './environment.js';
 import { TricastError } from './errors.js';
 import { type AnswerEvent, type ServerEvent } from './protocol.js';
 /** Options of one publish. */
@@ -37,7 +37,7 @@ export interface Outbox {
      *
      * @param lane Those of one lane keep their order; undefined: on its own, and sent once at most.
      */
-    _ask(lane: string | undefined, command: object, signal?: AbortSignal): Promise<AnswerEvent>;
+    _ask(command: object, signal: AbortSignal | undefined, lane?: string): Promise<AnswerEvent>;
     /** From now on this carries, or POST where it is undefined; null: nothing does. What is not answered is sent again. */
     _attach(send: Send | null | undefined): void;
     /** What became of a command. */

@@ -1,4 +1,4 @@
-import type { Clock } from './environment.js';
+import { type Clock } from './environment.js';
 /** The token at hand, and where the next one comes from. */
 export interface Tokens {
     /** The token at hand; empty for an anonymous caller. */

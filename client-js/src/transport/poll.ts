@@ -6,7 +6,7 @@ import { openRequests } from './request.js';
 /** Long-polling: one request a batch. What was handled is in the next request's positions, so nothing is lost. */
 export const openPoll: OpenLink = (env, sink, patience) =>
   openRequests(env, sink, patience, async (ask, signal, expect) => {
-    const { _clock: clock, _tokens: tokens } = env;
+    const { clock, _tokens: tokens } = env;
     // The first request is not held, for an answer is the proof that polling works.
     for (let wait = 0; !signal.aborted && sink._wants()[0]; wait = WAIT) {
       expect(wait * 1000 + patience);

@@ -9,7 +9,7 @@ import { asEvent, errorOf } from '../protocol.js';
  * @throws TricastError of the server, or anything else where nobody or somebody else answered.
  */
 export async function post(env: Environment, endpoint: string, body: string, signal: AbortSignal): Promise<Response> {
-  const { _tokens: tokens, _fetch: fetch } = env;
+  const { _tokens: tokens, fetch } = env;
   for (;;) {
     const ready = tokens._ready();
     if (ready) await ready;

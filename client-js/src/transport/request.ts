@@ -19,14 +19,14 @@ export type Read = (
  * on where this one stopped; and commands go by `POST send`.
  */
 export function openRequests(env: Environment, sink: Sink, patience: number, read: Read): Link {
-  const expect = createDeadline(env._clock, sink);
+  const expect = createDeadline(env, sink);
   /** What the newest request asked for. */
   let asked: string[] = [];
   /** Of the go that counts. */
   let abort: AbortController | null = null;
 
   const close = (): void => {
-    expect(0);
+    expect();
     abort?.abort();
     abort = null;
   };
@@ -39,7 +39,7 @@ export function openRequests(env: Environment, sink: Sink, patience: number, rea
     const ask = (endpoint: string, wait?: number): Promise<Response> => {
       const channels = sink._wants();
       asked = channels.map(({ name }) => name);
-      return post(env, endpoint, JSON.stringify({ client: env._client, channels, wait }), signal);
+      return post(env, endpoint, JSON.stringify({ client: env.client, channels, wait }), signal);
     };
     expect(patience);
     read(ask, signal, expect).catch((thrown) => {
@@ -54,6 +54,7 @@ export function openRequests(env: Environment, sink: Sink, patience: number, rea
     if (retryable || !(code === 'too_many_channels' || names.includes(channel!))) return sink._ended(error);
     close();
     sink._refused(error, channel ? [channel] : names);
+    restart();
   };
 
   return {

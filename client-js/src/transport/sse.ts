@@ -10,7 +10,7 @@ import { openRequests } from './request.js';
  */
 export const openSse: OpenLink = (env, sink, patience) =>
   openRequests(env, sink, patience, async (ask, signal, expect) => {
-    const { _clock: clock } = env;
+    const { clock } = env;
     const since = clock.now();
     let heartbeat = 0;
     const { body } = await ask('sse');

@@ -1,3 +1,4 @@
+import { createTimer } from '../environment.js';
 import { asError, unreachable } from '../errors.js';
 import { asEvent, errorOf, type ErrorEvent, type ServerEvent } from '../protocol.js';
 import { createDeadline, heartbeatOf, type OpenLink } from './link.js';
@@ -13,16 +14,16 @@ const AUTH = 'auth';
 
 /** WebSocket: commands in, one event a frame out, channels added and removed on the living connection. */
 export const openSocket: OpenLink = (env, sink, patience) => {
-  const { _clock: clock, _tokens: tokens } = env;
+  const { clock, _tokens: tokens } = env;
   /** The `ref` of the newest `subscribe` of each channel that was asked for, until it is answered. */
   const asked = new Map<string, string>();
-  const expect = createDeadline(clock, sink);
+  const expect = createDeadline(env, sink);
   /** Milliseconds; 0 before the welcome. */
   let heartbeat = 0;
   let socket: WebSocket | undefined;
   let refs = 0;
   let pinged = 0;
-  let cancelPing = (): void => {};
+  const timer = createTimer(clock);
 
   const send = (text: string): void => {
     if (socket?.readyState === OPEN) socket.send(text);
@@ -33,8 +34,7 @@ export const openSocket: OpenLink = (env, sink, patience) => {
   const ping = (): void => {
     pinged = clock.now();
     write({ type: 'ping' });
-    cancelPing();
-    cancelPing = clock.timer(heartbeat || patience, ping);
+    timer(heartbeat || patience, ping);
   };
 
   const renew = (): void => {
@@ -49,7 +49,7 @@ export const openSocket: OpenLink = (env, sink, patience) => {
     expect(patience);
     try {
       // Where there is none, this throws, and the next transport has its turn.
-      socket = new env._WebSocket!(env._url(`ws?client=${env._client}`).replace(/^http/, 'ws'), ['tricast.v1']);
+      socket = new env.WebSocket!(env._url(`ws?client=${env.client}`).replace(/^http/, 'ws'), ['tricast.v1']);
       socket.onopen = renew;
       socket.onmessage = ({ data }) => receive(data);
       socket.onclose = ({ code }) => sink._ended(unreachable(`closed: ${code}`));
@@ -117,7 +117,8 @@ export const openSocket: OpenLink = (env, sink, patience) => {
     const { ref, channel } = event;
     const refused = [...asked.keys()].filter((name) => ref === asked.get(name) && (channel ?? name) === name);
     for (const name of refused) asked.delete(name);
-    if (refused[0]) sink._refused(errorOf(event), refused);
+    sink._refused(errorOf(event), refused);
+    update();
   };
 
   return {
@@ -128,8 +129,8 @@ export const openSocket: OpenLink = (env, sink, patience) => {
     _renew: renew,
     _send: send,
     _close() {
-      expect(0);
-      cancelPing();
+      expect();
+      timer();
       // `onerror` stays: a socket that is closed while it connects reports that as an error.
       if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
       socket?.close();

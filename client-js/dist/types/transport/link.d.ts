@@ -1,4 +1,4 @@
-import type { Clock, Environment } from '../environment.js';
+import { type Environment } from '../environment.js';
 import { type TricastError } from '../errors.js';
 import type { ServerEvent, WelcomeEvent } from '../protocol.js';
 /** The three ways to carry the same events. */
@@ -17,7 +17,7 @@ export interface Sink {
     _event(event: ServerEvent): void;
     /** The link delivers in both directions; it took so many milliseconds. */
     _proven(roundTrip: number): void;
-    /** The server refused to let these channels be read; the link does not count them as asked for any more. */
+    /** The server refused to let these channels be read. The link does not count them as asked for any more, and updates. */
     _refused(error: TricastError, channels: readonly string[]): void;
     /** The connection is over: it is to be closed. */
     _ended(error: TricastError): void;
@@ -37,9 +37,9 @@ export interface Link {
 }
 /** Makes a link that has `patience` milliseconds to prove that it delivers. */
 export type OpenLink = (env: Environment, sink: Sink, patience: number) => Link;
-/** The deadline of the next sign of life: it is due within so many milliseconds; 0: none is. */
-export type Expect = (ms: number) => void;
+/** The next sign of life is due within so many milliseconds; undefined: none is. */
+export type Expect = (ms?: number) => void;
 /** Makes a deadline that is the end of the connection. */
-export declare function createDeadline(clock: Clock, sink: Sink): Expect;
+export declare function createDeadline({ clock }: Environment, sink: Sink): Expect;
 /** Milliseconds between heartbeats, as the server says. */
 export declare function heartbeatOf({ heartbeat }: WelcomeEvent): number;
