@@ -2,9 +2,9 @@ import { createEmitter } from './emitter.js';
 import { onAbort, stored } from './environment.js';
 import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
-import { formatPosition, parsePosition } from './position.js';
-import type { ChannelEvent, From, GapReason, HistoryEvent, MessageEvent, ServerCode, UnsubscribedEvent } from './protocol.js';
-import { createReader, DELIVER, FAULT } from './reader.js';
+import { formatPosition, parsePosition, type Position } from './position.js';
+import type { ChannelEvent, From, GapReason, HistoryEvent, MessageEvent, ServerCode } from './protocol.js';
+import { advance, FAULT, type Told } from './reader.js';
 import type { Want } from './transport/link.js';
 import type { Tricast } from './tricast.js';
 
@@ -141,8 +141,6 @@ export interface Channel<T = unknown> {
   readonly state: ReadonlyMap<string, Message<T>>;
   /** The last position that was handled; before the first, the one to start from, or null. */
   readonly position: string | null;
-  /** How often a message was missing without a `gap`, so that the client had to ask again. */
-  readonly faults: number;
   /** Who is on the channel now, where it keeps presence. The first look, or handler of `join` or `leave`, begins to read that. */
   readonly members: Member[];
   /** Adds a handler and returns what removes it. */
@@ -191,41 +189,34 @@ export function createChannel<T>(
 ): ChannelCore<T> {
   const { on, emit } = createEmitter<ChannelEvents<T>>();
   const { from, presence, signal } = options;
-  const reader = createReader(parsePosition((key && stored('sessionStorage', key)) || from || ''));
+  let at = parsePosition((key && stored('sessionStorage', key)) || from || '');
+  let isState = false;
   const state = new Map<string, Message<T>>();
   /** A snapshot that is being read. */
   let snapshot: Map<string, Message<T>> | null = null;
   let members: Channel<Member> | undefined;
   let isClosed = false;
-  let faults = 0;
 
-  const change = (key: string, message?: Message<T>): void => {
-    const previous = state.get(key);
-    if (message) state.set(key, message);
-    else state.delete(key);
-    emit('change', { key, message, previous });
-  };
-
-  const set = (key: string, message: Message<T>): void => {
-    if (!snapshot) change(key, message.deleted ? undefined : message);
-    else if (message.deleted) snapshot.delete(key);
-    else snapshot.set(key, message);
+  const put = (map: Map<string, Message<T>>, key: string, message?: Message<T>): void => {
+    const previous = map.get(key);
+    if (message && !message.deleted) map.set(key, message);
+    else map.delete(key);
+    if (map === state) emit('change', { key, message: map.get(key), previous });
   };
 
   /** Puts a snapshot that is complete in the place of what there was. */
   const swap = (complete: Map<string, Message<T>>): void => {
     snapshot = null;
-    for (const key of [...state.keys()]) if (!complete.has(key)) change(key);
-    for (const [key, message] of complete) if (state.get(key)?.position !== message.position) change(key, message);
+    for (const key of [...state.keys()]) if (!complete.has(key)) put(state, key);
+    for (const [key, message] of complete) if (state.get(key)?.position !== message.position) put(state, key, message);
     emit('live', { channel: name, position: channel.position! });
   };
 
-  const deliver = (event: Exclude<ChannelEvent, UnsubscribedEvent>): void => {
-    const { seq, base } = reader._position!;
+  const deliver = (event: Told, { seq, base }: Position): void => {
     if (event.type === 'message') {
       const message = messageOf<T>(event);
       channel._rests = 0;
-      if (event.key !== undefined) set(event.key, message);
+      if (event.key !== undefined) put(snapshot ?? state, event.key, message);
       else if (key) stored('sessionStorage', key, message.position);
       emit('message', message);
     } else if (event.type !== 'live') {
@@ -256,10 +247,7 @@ export function createChannel<T>(
     name,
     state,
     get position() {
-      return reader._position && formatPosition(reader._position);
-    },
-    get faults() {
-      return faults;
+      return at && formatPosition(at);
     },
     get members() {
       return [...presenceOf().state.values()].map(({ data }) => data);
@@ -285,12 +273,10 @@ export function createChannel<T>(
     _echo: (echo) => emit('echo', echo),
     _receive(event) {
       if (event.type === 'unsubscribed') return end(event.code);
-      const verdict = reader._receive(event);
-      if (verdict === FAULT) {
-        faults++;
-        return true;
-      }
-      if (verdict === DELIVER) deliver(event);
+      if (event.type === 'subscribed') isState = event.kind === 'state';
+      const next = advance(at, isState, event);
+      if (next) deliver(event, (at = next));
+      return next === FAULT;
     },
     _refuse(error) {
       emit('error', error);

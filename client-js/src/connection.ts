@@ -2,7 +2,6 @@ import type { ChannelCore } from './channel.js';
 import { createTimer, isHidden, stored, type Environment } from './environment.js';
 import { isAboutToken, TricastError, unreachable } from './errors.js';
 import {
-  DEFAULT_MAX_CHANNELS,
   FIRST_PROBE,
   LATE,
   LAST_PROBE,
@@ -17,8 +16,7 @@ import { watchPage } from './page.js';
 import type { Outbox } from './outbox.js';
 import { errorOf, type ChannelEvent, type Ref, type ServerEvent, type WelcomeEvent } from './protocol.js';
 import type { Link, OpenLink, Sink, TransportName, Want } from './transport/link.js';
-import { openPoll } from './transport/poll.js';
-import { openSse } from './transport/sse.js';
+import { openRequests } from './transport/request.js';
 import { openSocket } from './transport/ws.js';
 
 /** What the client is doing (protocol section 9). */
@@ -54,11 +52,12 @@ export interface Attempt {
 /** Why the client is on the transport that it is on. */
 export interface Report {
   readonly state: State;
-  readonly client: string;
   /** The newest connections and tries, oldest first. */
   readonly attempts: readonly Attempt[];
   /** Gaps that were told so far. */
   readonly gaps: number;
+  /** How often a message was missing without a `gap`, so that the client had to ask again. */
+  readonly faults: number;
 }
 
 /** Keeps one connection while there are channels. */
@@ -82,7 +81,7 @@ interface Line extends Attempt {
   _link: Link;
 }
 
-const LINKS: Record<TransportName, OpenLink> = { ws: openSocket, sse: openSse, poll: openPoll };
+const LINKS: Record<TransportName, OpenLink> = { ws: openSocket, sse: openRequests('sse'), poll: openRequests('poll') };
 
 const noop = (): void => {};
 
@@ -99,12 +98,12 @@ export function createConnection(
   outbox: Outbox,
   changed: (state: State) => void,
 ): Connection {
-  const { clock, client, transports, connectTimeout, _tokens: tokens } = env;
+  const { clock, connectTimeout, _tokens: tokens } = env;
   const memory = `tricast ${env._url('')}`;
   const attempts: Line[] = [];
   let state: State = { status: 'idle', transport: null };
   /** Best first. */
-  let order: TransportName[];
+  let order = env.transports;
   /** What worked last. */
   let worked: string | undefined;
   /** What is left to try in this round. */
@@ -122,13 +121,15 @@ export function createConnection(
   /** The server wants no try before, or there just was a look. */
   let notBefore = 0;
   let gaps = 0;
+  let faults = 0;
   let isUpdating = false;
-  let maxChannels = DEFAULT_MAX_CHANNELS;
-  const waitTimer = createTimer(clock);
-  const probeTimer = createTimer(clock);
+  const waitTimer = createTimer(env);
+  const probeTimer = createTimer(env);
   let unwatch = noop;
 
   const set = (status: Status, details?: Partial<State>): void => {
+    // Nothing leads out of the end.
+    if (state.status === 'closed' || (state.status === status && !details)) return;
     state = { status, transport: null, ...details };
     changed(state);
   };
@@ -173,6 +174,7 @@ export function createConnection(
 
   /** Begins a round: what worked, then the others, best first. */
   const begin = (): void => {
+    watch();
     round = [...order].sort((a, b) => +(b === worked) - +(a === worked));
     next();
   };
@@ -182,7 +184,7 @@ export function createConnection(
     const mine = turn;
     const name = round.shift();
     if (!name) return wait(unreachable('no transport'));
-    if (state.status !== 'connecting') set('connecting');
+    set('connecting');
     const go = (): void => {
       if (mine === turn) (line = open(name))._link._update();
     };
@@ -276,8 +278,9 @@ export function createConnection(
 
   /** Notices what happens to the page and to the machine, as long as there is something to keep. */
   const watch = (): void => {
+    unwatch();
     const stop = watchPage(wake, suspend);
-    const timer = createTimer(clock);
+    const timer = createTimer(env);
     const tick = (): void => {
       const late = clock.now() + LATE;
       timer(TICK, () => {
@@ -295,13 +298,11 @@ export function createConnection(
   const take = (event: ServerEvent, link: Link): void => {
     const { type, ref, channel: name, limits } = event as { type: string; ref?: Ref; channel: string } & Pick<WelcomeEvent, 'limits'>;
     if (typeof ref === 'number') return outbox._outcome(event);
-    if (type === 'welcome') {
-      maxChannels = limits?.channels ?? DEFAULT_MAX_CHANNELS;
-      outbox._limit = limits?.message ?? Infinity;
-    }
+    if (type === 'welcome') outbox._limit = limits.message;
     if (type === 'gap') gaps++;
     const channel = channels.get(name);
     if (channel?._receive(event as ChannelEvent)) {
+      faults++;
       link._forget(name);
       rest(channel);
       link._update();
@@ -309,9 +310,9 @@ export function createConnection(
   };
 
   const refused = (error: TricastError, names: readonly string[]): void => {
-    // Where nobody is named there were too many at once, and the newest are surplus.
+    // Where nobody is named there were too many at once, and the newest is surplus.
     const isSurplus = error.code === 'too_many_channels' && !error.channel;
-    for (const name of isSurplus ? names.slice(Math.min(maxChannels, names.length - 1)) : names) {
+    for (const name of isSurplus ? names.slice(-1) : names) {
       const channel = channels.get(name);
       if (channel?._refuse(error)) rest(channel, error.retryAfter);
     }
@@ -327,15 +328,12 @@ export function createConnection(
 
   const apply = (): void => {
     isUpdating = false;
-    const { status } = state;
-    if (status === 'closed') return;
     if (!channels.size) {
       drop();
       unwatch();
       outbox._attach(undefined);
-      if (status !== 'idle') set('idle');
-    } else if (status === 'idle') {
-      watch();
+      set('idle');
+    } else if (state.status === 'idle') {
       begin();
     } else {
       line?._link._update();
@@ -349,27 +347,22 @@ export function createConnection(
     isUpdating = true;
   };
 
-  const close = (error?: TricastError): void => {
-    if (state.status === 'closed') return;
+  const close = (error = new TricastError('closed')): void => {
+    for (const { close } of [...channels.values()]) close();
     drop();
     unwatch();
     tokens._forget();
-    set('closed', error && { error });
+    outbox._close(error);
+    set('closed', { error });
   };
 
-  const choose = (names: readonly TransportName[]): void => {
-    order = names.filter((name) => name !== 'ws' || env.WebSocket);
-    if (/ing$/.test(state.status) || (state.transport && state.transport !== order[0])) begin();
-  };
-
-  choose(transports);
   const [name, until] = stored('localStorage', memory)?.split(' ') ?? [];
   if (+until! > clock.now()) worked = name;
   tokens._renewed = () => line?._link._renew();
 
   return {
     _state: () => state,
-    _report: () => ({ state, client, attempts: attempts.map(({ _link, ...attempt }) => attempt), gaps }),
+    _report: () => ({ state, attempts: attempts.map(({ _link, ...attempt }) => attempt), gaps, faults }),
     _forget(channel) {
       channel._wake?.();
       line?._link._forget(channel.name);
@@ -378,7 +371,8 @@ export function createConnection(
     _update: update,
     _choose(names) {
       worked = undefined;
-      choose(names);
+      order = names;
+      if (channels.size && state.transport !== order[0]) begin();
     },
     _stuck: tryBetter,
     _close: () => close(),

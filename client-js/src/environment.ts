@@ -46,7 +46,8 @@ export interface Options {
 }
 
 /** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
-export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
+export interface Environment
+  extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
   /** Not to be called as a method, which browsers refuse. */
   readonly fetch: typeof fetch;
   readonly _tokens: Tokens;
@@ -60,33 +61,35 @@ export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>
 export function createEnvironment(url: string, options: Options): Environment {
   const mount = new URL(url, globalThis.location?.href).href.replace(/\/*$/, '/');
   const env = {
-    transports: ['ws', 'sse', 'poll'] as const,
+    transports: BEST_FIRST,
     client: randomId(),
     connectTimeout: DEFAULT_CONNECT_TIMEOUT,
-    backoff: {},
+    backoff: {} as BackoffOptions,
     outbox: DEFAULT_CAPACITY,
     fetch: globalThis.fetch,
     WebSocket: globalThis.WebSocket,
     clock: systemClock,
     random: Math.random,
+    _url: (endpoint: string) => mount + endpoint,
+    _wait(failures: number, atLeast = 0) {
+      const { base = 500, cap = 30_000 } = env.backoff;
+      // A page that nobody sees may spread over all of it.
+      const bound = isHidden() ? cap : Math.min(cap, base * 2 ** failures);
+      return Math.max(atLeast, Math.round(env.random() * bound));
+    },
     ...options,
-  };
-  const { base = 500, cap = 30_000 }: BackoffOptions = env.backoff;
-  return {
-    ...env,
-    _tokens: createTokens(options.token, env.clock),
-    _url: (endpoint) => mount + endpoint,
-    // A page that nobody sees may spread over all of it.
-    _wait: (failures, atLeast = 0) =>
-      Math.max(atLeast, Math.round(env.random() * (isHidden() ? cap : Math.min(cap, base * 2 ** failures)))),
-  };
+  } as Environment & { _tokens: Tokens };
+  env._tokens = createTokens(env);
+  return env;
 }
+
+const BEST_FIRST: readonly TransportName[] = ['ws', 'sse', 'poll'];
 
 /** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
 export type Timer = (ms?: number, callback?: () => void) => void;
 
 /** Makes a timer that does not run. */
-export function createTimer(clock: Clock): Timer {
+export function createTimer({ clock }: Pick<Environment, 'clock'>): Timer {
   let cancel: (() => void) | undefined;
   return (ms, callback) => {
     cancel?.();

@@ -12,6 +12,9 @@ export type Code = ServerCode | 'closed' | 'outbox_full' | 'token' | 'unreachabl
 
 /** The one class of errors that this client reports. */
 export class TricastError extends Error {
+  /** Whether the same attempt may succeed later without anything new from the application. */
+  readonly retryable: boolean;
+
   constructor(
     readonly code: Code,
     message: string = code,
@@ -22,11 +25,7 @@ export class TricastError extends Error {
   ) {
     super(message);
     this.name = 'TricastError';
-  }
-
-  /** Whether the same attempt may succeed later without anything new from the application. */
-  get retryable(): boolean {
-    return RETRYABLE.test(this.code);
+    this.retryable = RETRYABLE.test(code);
   }
 }
 

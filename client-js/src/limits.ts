@@ -3,9 +3,6 @@
 /** Commands in one array (protocol section 2). */
 export const MAX_BATCH = 64;
 
-/** Bytes that an array of several commands may have; where the server's limit for one payload is lower, that counts. */
-export const MAX_ARRAY = 65_536;
-
 /** Publishes that wait by default; one more rejects with `outbox_full`. */
 export const DEFAULT_CAPACITY = 1000;
 
@@ -15,9 +12,6 @@ export const ANSWER_TIMEOUT = 15_000;
 /** Milliseconds for which a retry is safe: servers remember an id for five minutes, and clocks differ a little. */
 export const ID_MEMORY = 270_000;
 
-
-/** Channels that a server lets a connection have by default; `welcome` may say otherwise. */
-export const DEFAULT_MAX_CHANNELS = 128;
 
 /** Milliseconds that a transport has to prove itself by default. */
 export const DEFAULT_CONNECT_TIMEOUT = 5000;
@@ -51,9 +45,6 @@ export const LATE = 15_000;
 
 /** Milliseconds until the application's `token` is called again, where it failed ahead of the old one's expiry. */
 export const TOKEN_RETRY = 5000;
-
-/** Seconds, where `welcome` names none. */
-export const DEFAULT_HEARTBEAT = 25;
 
 /** Seconds for which the server may hold a poll. */
 export const WAIT = 25;

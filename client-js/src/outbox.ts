@@ -1,6 +1,6 @@
 import { createTimer, type Environment } from './environment.js';
 import { asError, TricastError, unreachable } from './errors.js';
-import { ANSWER_TIMEOUT, ID_MEMORY, MAX_ARRAY, MAX_BATCH } from './limits.js';
+import { ANSWER_TIMEOUT, ID_MEMORY, MAX_BATCH } from './limits.js';
 import { asEvent, errorOf, type AnswerEvent, type Ref, type ServerEvent } from './protocol.js';
 import { post } from './transport/post.js';
 
@@ -79,7 +79,7 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
   /** What cancels the rest of a lane that has failed. */
   const resting = new Map<Ref, () => void>();
   let carrier: Send | null | undefined;
-  const timer = createTimer(clock);
+  const timer = createTimer(env);
   let abort: AbortController | undefined;
   let refs = 0;
   /** Why nothing is taken any more. */
@@ -109,11 +109,11 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
   /** Takes the oldest that fit into one array, and settles those that must not be sent. */
   const take = (): Entry[] => {
     const now = clock.now();
-    const busy = new Set([...resting.keys(), ...[...flying].map(({ _lane }) => _lane)]);
+    const busy = [...resting.keys(), ...[...flying].map(({ _lane }) => _lane)];
     const batch: Entry[] = [];
-    let room = Math.min(outbox._limit, MAX_ARRAY);
+    let room = outbox._limit;
     for (const entry of waiting) {
-      if (busy.has(entry._lane)) continue;
+      if (busy.includes(entry._lane)) continue;
       // Beyond that a WebSocket is closed; what is only somewhat too large the server refuses by itself.
       if (entry._size > 2 * outbox._limit) entry._settle(new TricastError('too_large'));
       else if (now - entry._sentAt > ID_MEMORY) entry._settle(unknown());

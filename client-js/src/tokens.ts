@@ -1,4 +1,4 @@
-import { createTimer, type Clock } from './environment.js';
+import { createTimer, type Environment } from './environment.js';
 import { TOKEN_RETRY } from './limits.js';
 
 /** The token at hand, and where the next one comes from. */
@@ -21,11 +21,12 @@ export interface Tokens {
   _forget(): void;
 }
 
-/** @param source The application's function; without one every caller is as cookies say. */
-export function createTokens(source: (() => Promise<string> | string) | undefined, clock: Clock): Tokens {
+/** Makes a store without a token. Where the application has no function for them, every caller is as cookies say. */
+export function createTokens(env: Environment): Tokens {
+  const { token: source } = env;
+  const timer = createTimer(env);
   let pending: Promise<void> | undefined;
   let isDoubted = !source;
-  const timer = createTimer(clock);
   const renew = async (): Promise<void> => {
     try {
       tokens._token = await source!();

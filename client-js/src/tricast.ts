@@ -4,7 +4,6 @@ import { createEmitter } from './emitter.js';
 import { createEnvironment, onAbort, randomId, type Options } from './environment.js';
 import { TricastError } from './errors.js';
 import { createOutbox, type PublishOptions, type Published } from './outbox.js';
-import { parsePosition } from './position.js';
 import type { PublishedEvent, ResultEvent } from './protocol.js';
 import type { TransportName } from './transport/link.js';
 
@@ -36,7 +35,7 @@ export class Tricast {
    * Reads a channel. While it is open, the same name answers the same `Channel`, shared by all who asked: the options of
    * the first count, those of later callers are ignored, and whoever closes it closes it for all.
    *
-   * @throws TricastError `closed` on a closed client, `bad_request` for a name or a `from` that cannot be one.
+   * @throws TricastError `closed` on a closed client, `bad_request` for a name that cannot be one.
    */
   readonly channel: <T = unknown>(name: string, options?: ChannelOptions) => Channel<T>;
 
@@ -68,13 +67,7 @@ export class Tricast {
     const channels = new Map<string, ChannelCore<any>>();
     const { on, emit } = createEmitter<TricastEvents>();
     const outbox = createOutbox(env, () => connection._stuck());
-    const connection = createConnection(env, channels, outbox, (state) => {
-      if (state.status === 'closed') {
-        for (const { close } of [...channels.values()]) close();
-        outbox._close(closedError(state));
-      }
-      emit('state', state);
-    });
+    const connection = createConnection(env, channels, outbox, (state) => emit('state', state));
     const leave = (channel: ChannelCore<any>): void => {
       channels.delete(channel.name);
       connection._forget(channel);
@@ -84,13 +77,12 @@ export class Tricast {
     this.on = on;
     this.channel = (name, options = {}) => {
       const { state } = this;
-      if (state.status === 'closed') throw closedError(state);
+      if (state.status === 'closed') throw state.error;
       let channel = channels.get(name);
       if (!channel) {
-        const { from = 'latest', resume } = options;
-        // The server would refuse a whole request for one of them, and with it what else is in there.
-        if (!NAME.test(name) || !(FROM.test(from) || parsePosition(from))) throw new TricastError('bad_request', 'name or from', name);
-        channel = createChannel(name, options, this, outbox._ask, leave, resume && `tricast ${env._url(name)}`);
+        // The server would refuse a whole request for it, and with it what else is in there.
+        if (!NAME.test(name)) throw new TricastError('bad_request', 'no name', name);
+        channel = createChannel(name, options, this, outbox._ask, leave, options.resume && `tricast ${env._url(name)}`);
         channels.set(name, channel);
         connection._update();
       }
@@ -119,9 +111,3 @@ export class Tricast {
 }
 
 const NAME = /^(?=.{1,255}$|@.{0,265}$)[\w.:@/-]+$/;
-
-const FROM = /^(latest|earliest|last:\d{1,15})$/;
-
-function closedError({ error }: State): TricastError {
-  return error ?? new TricastError('closed');
-}

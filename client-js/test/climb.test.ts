@@ -221,9 +221,9 @@ describe('report', () => {
     await world.request('sse').stream(welcome(), subscribed('a', 4));
     await world.request('sse').push({ type: 'gap', channel: 'a', position: `${EPOCH}-9`, head: `${EPOCH}-9`, reason: 'expired' });
     const { attempts, ...rest } = world.rt.report();
-    expect(rest).toEqual({ state: world.rt.state, client: 'client-1', gaps: 1 });
+    expect(rest).toEqual({ state: world.rt.state, gaps: 1, faults: 0 });
     expect(attempts).toEqual([
-      { transport: 'ws', at: 1_000_000, ended: 30, reason: 'closed: 1006' },
+      { transport: 'ws', at: 1_000_000, ended: 30, reason: 'closed 1006' },
       { transport: 'sse', at: 1_000_030, proven: 20, roundTrip: 20 },
     ]);
   });

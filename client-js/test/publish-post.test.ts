@@ -59,11 +59,8 @@ describe('publishing by POST', () => {
     await settle();
     await world.request('poll').answer(200, { cursor: '', events: [subscribed('a', 0)] });
     const large = channel.publish('x'.repeat(100_000));
-    for (const data of ['y'.repeat(40_000), 'z'.repeat(40_000)]) void channel.publish(data);
     await world.request('send').published(1);
     expect(await large).toMatchObject({ position: `${EPOCH}-1` });
-    // Arrays have a bound of their own.
-    expect(world.request('send').body).toHaveLength(1);
   });
 
   test('a refused POST rejects its publishes', async () => {

@@ -41,7 +41,7 @@ describe('a state', () => {
     expect(seen).toEqual(['a >3', 'b >7', `live ${EPOCH}-8`]);
     world.socket.push(set('a', 9), removed('b', 12));
     expect(seen.slice(3)).toEqual(['a 3>9', 'b 7>']);
-    expect([contents(channel), channel.position, channel.faults]).toEqual([['a9'], `${EPOCH}-12`, 0]);
+    expect([contents(channel), channel.position, world.rt.report().faults]).toEqual([['a9'], `${EPOCH}-12`, 0]);
   });
 
   test('bears its base while the snapshot is read, on the wire too', async () => {

@@ -201,7 +201,7 @@ describe('closing', () => {
     await settle();
     expect(world.rt.state.status).toBe('idle');
     client.abort();
-    expect(world.rt.state).toEqual({ status: 'closed', transport: null });
+    expect(world.rt.state).toMatchObject({ status: 'closed', error: { code: 'closed' } });
     const aborted = new World(['ws'], { signal: AbortSignal.abort() });
     expect(aborted.rt.state.status).toBe('closed');
   });

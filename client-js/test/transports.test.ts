@@ -22,7 +22,7 @@ describe('every transport', () => {
 
   test('goes on where the last one stopped: ws, sse, poll, ws', async () => {
     const world = new World();
-    const { channel, seen } = listen(world, 'a', 'last:50');
+    const { seen } = listen(world, 'a', 'last:50');
     await settle();
     world.socket.open();
     expect(world.socket.last('subscribe').channels).toEqual([{ name: 'a', from: 'last:50' }]);
@@ -44,7 +44,7 @@ describe('every transport', () => {
     expect(world.socket.last('subscribe').channels).toEqual([{ name: 'a', from: `${EPOCH}-4` }]);
     world.socket.push(welcome(), subscribed('a', 4, { recovered: true }), message('a', 5));
     expect(seen.filter((what) => !what.startsWith('from'))).toEqual(['1', '2', '3', '4', '5']);
-    expect(channel.faults).toBe(0);
+    expect(world.rt.report().faults).toBe(0);
   });
 
   test('tells gaps, also backwards, and goes on behind them', async () => {
@@ -115,12 +115,12 @@ describe('every transport', () => {
     expect(world.to(name)).toHaveLength(2);
     expect(world.request(name).body.channels).toEqual([{ name: 'a', from: `${EPOCH}-1` }]);
     expect(seen.slice(1)).toEqual(['1']);
-    expect([channel.faults, channel.position]).toEqual([1, `${EPOCH}-1`]);
+    expect([world.rt.report().faults, channel.position]).toEqual([1, `${EPOCH}-1`]);
   });
 
   test('each message that goes missing is asked for on the living connection', async () => {
     const world = new World(['ws']);
-    const { channel, seen } = listen(world, 'a');
+    const { seen } = listen(world, 'a');
     await settle();
     await world.socket.welcome();
     world.socket.push(subscribed('a', 0), message('a', 2));
@@ -129,7 +129,7 @@ describe('every transport', () => {
       world.socket.push(subscribed('a', seq - 1, { recovered: true }), message('a', seq), message('a', seq + 2));
     }
     expect(seen.filter((what) => !what.startsWith('from'))).toEqual(['1', '2']);
-    expect([channel.faults, world.rt.state.status]).toEqual([3, 'connected']);
+    expect([world.rt.report().faults, world.rt.state.status]).toEqual([3, 'connected']);
   });
 
   test.each(['sse', 'poll'] as const)('%s: the rest of a batch does not touch what a handler chose meanwhile', async (name) => {
@@ -237,7 +237,7 @@ describe('WebSocket', () => {
     world.socket.push({ type: 'unsubscribed', channel: 'a', ref: world.socket.last('unsubscribe').ref });
     world.socket.push(subscribed('a', 1, { ref, recovered: true }), message('a', 2), message('a', 3), message('a', 4));
     expect(world.seen).toEqual(['1', `from ${EPOCH}-1`, '2', '3', '4']);
-    expect(world.channel.faults).toBe(1);
+    expect(world.rt.report().faults).toBe(1);
   });
 
   test('a refused channel leaves, and the others stay', async () => {

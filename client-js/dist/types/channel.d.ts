@@ -124,8 +124,6 @@ export interface Channel<T = unknown> {
     readonly state: ReadonlyMap<string, Message<T>>;
     /** The last position that was handled; before the first, the one to start from, or null. */
     readonly position: string | null;
-    /** How often a message was missing without a `gap`, so that the client had to ask again. */
-    readonly faults: number;
     /** Who is on the channel now, where it keeps presence. The first look, or handler of `join` or `leave`, begins to read that. */
     readonly members: Member[];
     /** Adds a handler and returns what removes it. */

@@ -33,11 +33,12 @@ export interface Attempt {
 /** Why the client is on the transport that it is on. */
 export interface Report {
     readonly state: State;
-    readonly client: string;
     /** The newest connections and tries, oldest first. */
     readonly attempts: readonly Attempt[];
     /** Gaps that were told so far. */
     readonly gaps: number;
+    /** How often a message was missing without a `gap`, so that the client had to ask again. */
+    readonly faults: number;
 }
 /** Keeps one connection while there are channels. */
 export interface Connection {

@@ -55,7 +55,7 @@ export declare function createEnvironment(url: string, options: Options): Enviro
 /** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
 export type Timer = (ms?: number, callback?: () => void) => void;
 /** Makes a timer that does not run. */
-export declare function createTimer(clock: Clock): Timer;
+export declare function createTimer({ clock }: Pick<Environment, 'clock'>): Timer;
 /** Whether this is a page that nobody sees. */
 export declare function isHidden(): boolean | undefined;
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */

@@ -15,13 +15,13 @@ export declare class TricastError extends Error {
     readonly channel?: string | undefined;
     /** Milliseconds that the server asked to wait before the next try. */
     readonly retryAfter: number;
+    /** Whether the same attempt may succeed later without anything new from the application. */
+    readonly retryable: boolean;
     constructor(code: Code, message?: string, 
     /** The channel that it is about. */
     channel?: string | undefined, 
     /** Milliseconds that the server asked to wait before the next try. */
     retryAfter?: number);
-    /** Whether the same attempt may succeed later without anything new from the application. */
-    get retryable(): boolean;
 }
 /** An answer that did not come, or is not Tricast's. */
 export declare function unreachable(message: string, retryAfter?: number): TricastError;

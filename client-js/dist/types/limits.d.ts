@@ -1,15 +1,11 @@
 /** Commands in one array (protocol section 2). */
 export declare const MAX_BATCH = 64;
-/** Bytes that an array of several commands may have; where the server's limit for one payload is lower, that counts. */
-export declare const MAX_ARRAY = 65536;
 /** Publishes that wait by default; one more rejects with `outbox_full`. */
 export declare const DEFAULT_CAPACITY = 1000;
 /** Milliseconds after which a batch without an answer is sent again. */
 export declare const ANSWER_TIMEOUT = 15000;
 /** Milliseconds for which a retry is safe: servers remember an id for five minutes, and clocks differ a little. */
 export declare const ID_MEMORY = 270000;
-/** Channels that a server lets a connection have by default; `welcome` may say otherwise. */
-export declare const DEFAULT_MAX_CHANNELS = 128;
 /** Milliseconds that a transport has to prove itself by default. */
 export declare const DEFAULT_CONNECT_TIMEOUT = 5000;
 /** However many rounds failed, a transport gets no more milliseconds than this. */
@@ -32,8 +28,6 @@ export declare const TICK = 5000;
 export declare const LATE = 15000;
 /** Milliseconds until the application's `token` is called again, where it failed ahead of the old one's expiry. */
 export declare const TOKEN_RETRY = 5000;
-/** Seconds, where `welcome` names none. */
-export declare const DEFAULT_HEARTBEAT = 25;
 /** Seconds for which the server may hold a poll. */
 export declare const WAIT = 25;
 /** Milliseconds between polls while something on the way answers them empty without holding them. */

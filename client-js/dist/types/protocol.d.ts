@@ -11,14 +11,12 @@ export type Ref = number | string;
 export interface WelcomeEvent {
     type: 'welcome';
     /** Seconds. */
-    heartbeat?: number;
+    heartbeat: number;
     /** Seconds until the token ends. */
     expires_in?: number;
     ref?: Ref;
-    limits?: {
-        message?: number;
-        channels?: number;
-        batch?: number;
+    limits: {
+        message: number;
     };
 }
 /** Delivery of a channel starts after `position`. */

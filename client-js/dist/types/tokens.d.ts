@@ -1,4 +1,4 @@
-import { type Clock } from './environment.js';
+import { type Environment } from './environment.js';
 /** The token at hand, and where the next one comes from. */
 export interface Tokens {
     /** The token at hand; empty for an anonymous caller. */
@@ -18,5 +18,5 @@ export interface Tokens {
     /** Forgets the token. */
     _forget(): void;
 }
-/** @param source The application's function; without one every caller is as cookies say. */
-export declare function createTokens(source: (() => Promise<string> | string) | undefined, clock: Clock): Tokens;
+/** Makes a store without a token. Where the application has no function for them, every caller is as cookies say. */
+export declare function createTokens(env: Environment): Tokens;

@@ -28,7 +28,7 @@ export declare class Tricast {
      * Reads a channel. While it is open, the same name answers the same `Channel`, shared by all who asked: the options of
      * the first count, those of later callers are ignored, and whoever closes it closes it for all.
      *
-     * @throws TricastError `closed` on a closed client, `bad_request` for a name or a `from` that cannot be one.
+     * @throws TricastError `closed` on a closed client, `bad_request` for a name that cannot be one.
      */
     readonly channel: <T = unknown>(name: string, options?: ChannelOptions) => Channel<T>;
     /**

@@ -1,7 +1,6 @@
 import { createTimer, type Environment } from '../environment.js';
 import { unreachable, type TricastError } from '../errors.js';
-import { DEFAULT_HEARTBEAT } from '../limits.js';
-import type { ServerEvent, WelcomeEvent } from '../protocol.js';
+import type { ServerEvent } from '../protocol.js';
 
 /** The three ways to carry the same events. */
 export type TransportName = 'ws' | 'sse' | 'poll';
@@ -48,12 +47,7 @@ export type OpenLink = (env: Environment, sink: Sink, patience: number) => Link;
 export type Expect = (ms?: number) => void;
 
 /** Makes a deadline that is the end of the connection. */
-export function createDeadline({ clock }: Environment, sink: Sink): Expect {
-  const timer = createTimer(clock);
+export function createDeadline(env: Environment, sink: Sink): Expect {
+  const timer = createTimer(env);
   return (ms) => timer(ms, ms ? () => sink._ended(unreachable('silent')) : undefined);
-}
-
-/** Milliseconds between heartbeats, as the server says. */
-export function heartbeatOf({ heartbeat }: WelcomeEvent): number {
-  return 1000 * (heartbeat || DEFAULT_HEARTBEAT);
 }

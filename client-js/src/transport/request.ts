@@ -1,70 +1,117 @@
-import type { Environment } from '../environment.js';
-import { asError, type TricastError } from '../errors.js';
-import { createDeadline, type Expect, type Link, type Sink } from './link.js';
+import { asError, unreachable, type TricastError } from '../errors.js';
+import { MIN_PACE, WAIT } from '../limits.js';
+import { asEvent, type ServerEvent } from '../protocol.js';
+import { createSseParser } from '../sse-parser.js';
+import { createDeadline, type OpenLink } from './link.js';
 import { post } from './post.js';
 
 /**
- * What reads in one transport's way, until it throws or `signal` says stop. What it still brings after that does not count.
+ * SSE and long-polling: a request asks for a whole channel set, so another set is another request, which goes on where this
+ * one stopped; and commands go by `POST send`.
  *
- * @param ask Asks for all channels at their positions.
+ * SSE is read from a `fetch` stream: unlike an `EventSource` it can POST, set headers, see comments and tell why it failed.
+ * Of polling, each batch is a request: what was handled is in the next one's positions, so nothing is lost.
  */
-export type Read = (
-  ask: (endpoint: string, wait?: number) => Promise<Response>,
-  signal: AbortSignal,
-  expect: Expect,
-) => Promise<void>;
+export const openRequests =
+  (name: 'sse' | 'poll'): OpenLink =>
+  (env, sink, patience) => {
+    const { clock, _tokens: tokens } = env;
+    const expect = createDeadline(env, sink);
+    /** What the newest request asked for. */
+    let asked: string[] = [];
+    /** Of the reading that counts; what an older one still brings does not. */
+    let abort: AbortController | null = null;
 
-/**
- * What SSE and long-polling share: a request asks for a whole channel set, so another set is another request, which goes
- * on where this one stopped; and commands go by `POST send`.
- */
-export function openRequests(env: Environment, sink: Sink, patience: number, read: Read): Link {
-  const expect = createDeadline(env, sink);
-  /** What the newest request asked for. */
-  let asked: string[] = [];
-  /** Of the go that counts. */
-  let abort: AbortController | null = null;
+    const close = (): void => {
+      expect();
+      abort?.abort();
+      abort = null;
+    };
 
-  const close = (): void => {
-    expect();
-    abort?.abort();
-    abort = null;
-  };
-
-  const restart = (): void => {
-    close();
-    // Where all channels have left or rest there is nothing to ask for: a later update asks.
-    if (!sink._wants()[0]) return;
-    const { signal } = (abort = new AbortController());
-    const ask = (endpoint: string, wait?: number): Promise<Response> => {
+    /** Asks for all channels at their positions. */
+    const ask = (signal: AbortSignal, wait?: number): Promise<Response> => {
       const channels = sink._wants();
       asked = channels.map(({ name }) => name);
-      return post(env, endpoint, JSON.stringify({ client: env.client, channels, wait }), signal);
+      return post(env, name, JSON.stringify({ client: env.client, channels, wait }), signal);
     };
-    expect(patience);
-    read(ask, signal, expect).catch((thrown) => {
-      if (!signal.aborted) lost(asError(thrown));
-    });
-  };
 
-  /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
-  const lost = (error: TricastError): void => {
-    const { channel, code, retryable } = error;
-    const names = asked;
-    if (retryable || !(code === 'too_many_channels' || names.includes(channel!))) return sink._ended(error);
-    close();
-    sink._refused(error, channel ? [channel] : names);
-    restart();
-  };
+    const stream = async (signal: AbortSignal): Promise<void> => {
+      const since = clock.now();
+      let heartbeat = 0;
+      const { body } = await ask(signal);
+      const reader = body?.getReader();
+      const decoder = new TextDecoder();
+      const parse = createSseParser();
+      for (;;) {
+        const chunk = await reader?.read();
+        if (signal.aborted) return;
+        if (!chunk?.value) throw unreachable('ended');
+        for (const data of parse(decoder.decode(chunk.value, { stream: true }))) {
+          const event = asEvent(JSON.parse(data));
+          sink._event(event);
+          if (event.type === 'welcome') {
+            heartbeat = 1000 * event.heartbeat;
+            tokens._accepted(event.expires_in);
+            sink._proven(clock.now() - since);
+          }
+          if (signal.aborted) return;
+        }
+        // Comments alone prove nothing: until the welcome, the first deadline stands.
+        if (heartbeat) expect(2 * heartbeat);
+      }
+    };
 
-  return {
-    _update() {
-      if (!abort || `${sink._wants().map(({ name }) => name)}` !== `${asked}`) restart();
-    },
-    _forget(channel) {
-      if (asked.includes(channel)) close();
-    },
-    _renew: restart,
-    _close: close,
+    const poll = async (signal: AbortSignal): Promise<void> => {
+      // The first request is not held, for an answer is the proof that polling works.
+      for (let wait = 0; !signal.aborted && sink._wants()[0]; wait = WAIT) {
+        expect(wait * 1000 + patience);
+        const since = clock.now();
+        const { events: told, expires_in: expiresIn } = await (await ask(signal, wait)).json();
+        if (signal.aborted) return;
+        const events: ServerEvent[] = told.map(asEvent);
+        const took = clock.now() - since;
+        tokens._accepted(expiresIn);
+        // An answer that only says goodbye proves nothing.
+        if (!wait && events[0]?.type !== 'bye') sink._proven(took);
+        for (const event of events) {
+          sink._event(event);
+          if (signal.aborted) return;
+        }
+        if (wait && !events[0] && took < MIN_PACE) {
+          await new Promise<void>((resolve) => signal.addEventListener('abort', clock.timer(MIN_PACE, resolve)));
+        }
+      }
+    };
+
+    const restart = (): void => {
+      close();
+      // Where all channels have left or rest there is nothing to ask for: a later update asks.
+      if (!sink._wants()[0]) return;
+      const { signal } = (abort = new AbortController());
+      expect(patience);
+      (name === 'sse' ? stream : poll)(signal).catch((thrown) => {
+        if (!signal.aborted) lost(asError(thrown));
+      });
+    };
+
+    /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
+    const lost = (error: TricastError): void => {
+      const { channel, code, retryable } = error;
+      const names = asked;
+      if (retryable || !(code === 'too_many_channels' || names.includes(channel!))) return sink._ended(error);
+      close();
+      sink._refused(error, channel ? [channel] : names);
+      restart();
+    };
+
+    return {
+      _update() {
+        if (!abort || `${sink._wants().map(({ name }) => name)}` !== `${asked}`) restart();
+      },
+      _forget(channel) {
+        if (asked.includes(channel)) close();
+      },
+      _renew: restart,
+      _close: close,
+    };
   };
-}

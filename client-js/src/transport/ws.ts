@@ -1,7 +1,7 @@
 import { createTimer } from '../environment.js';
 import { asError, unreachable } from '../errors.js';
 import { asEvent, errorOf, type ErrorEvent, type ServerEvent } from '../protocol.js';
-import { createDeadline, heartbeatOf, type OpenLink } from './link.js';
+import { createDeadline, type OpenLink } from './link.js';
 
 /** `WebSocket.OPEN`, which a class that was passed in may not bear. */
 const OPEN = 1;
@@ -23,7 +23,7 @@ export const openSocket: OpenLink = (env, sink, patience) => {
   let socket: WebSocket | undefined;
   let refs = 0;
   let pinged = 0;
-  const timer = createTimer(clock);
+  const timer = createTimer(env);
 
   const send = (text: string): void => {
     if (socket?.readyState === OPEN) socket.send(text);
@@ -45,23 +45,22 @@ export const openSocket: OpenLink = (env, sink, patience) => {
     update();
   };
 
-  const open = (): void => {
-    expect(patience);
-    try {
-      // Where there is none, this throws, and the next transport has its turn.
-      socket = new env.WebSocket!(env._url(`ws?client=${env.client}`).replace(/^http/, 'ws'), ['tricast.v1']);
-      socket.onopen = renew;
-      socket.onmessage = ({ data }) => receive(data);
-      socket.onclose = ({ code }) => sink._ended(unreachable(`closed: ${code}`));
-      // It tells nothing that `onclose` does not, but in Node an error that nobody listens to ends the process.
-      socket.onerror = () => {};
-    } catch (thrown) {
-      sink._ended(asError(thrown));
-    }
-  };
-
   const update = (): void => {
-    if (!socket) return open();
+    if (!socket) {
+      expect(patience);
+      try {
+        // Where there is none, this throws, and the next transport has its turn.
+        socket = new env.WebSocket!(env._url(`ws?client=${env.client}`).replace(/^http/, 'ws'), ['tricast.v1']);
+        socket.onopen = renew;
+        socket.onmessage = ({ data }) => receive(data);
+        socket.onclose = ({ code }) => sink._ended(unreachable(`closed ${code}`));
+        // It tells nothing that `onclose` does not, but in Node an error that nobody listens to ends the process.
+        socket.onerror = () => {};
+      } catch (thrown) {
+        sink._ended(asError(thrown));
+      }
+      return;
+    }
     const channels = sink._wants().filter(({ name }) => !asked.has(name));
     if (!channels[0] || socket.readyState !== OPEN) return;
     const ref = `s${++refs}`;
@@ -91,7 +90,7 @@ export const openSocket: OpenLink = (env, sink, patience) => {
         return sink._proven(clock.now() - pinged);
       case 'welcome':
         if (ref === AUTH) tokens._accepted(event.expires_in);
-        heartbeat = heartbeatOf(event);
+        heartbeat = 1000 * event.heartbeat;
         expect(2 * heartbeat);
         break;
       case 'error':

@@ -1,6 +1,6 @@
 import { type Environment } from '../environment.js';
 import { type TricastError } from '../errors.js';
-import type { ServerEvent, WelcomeEvent } from '../protocol.js';
+import type { ServerEvent } from '../protocol.js';
 /** The three ways to carry the same events. */
 export type TransportName = 'ws' | 'sse' | 'poll';
 /** A channel to read, and where from. */
@@ -40,6 +40,4 @@ export type OpenLink = (env: Environment, sink: Sink, patience: number) => Link;
 /** The next sign of life is due within so many milliseconds; undefined: none is. */
 export type Expect = (ms?: number) => void;
 /** Makes a deadline that is the end of the connection. */
-export declare function createDeadline({ clock }: Environment, sink: Sink): Expect;
-/** Milliseconds between heartbeats, as the server says. */
-export declare function heartbeatOf({ heartbeat }: WelcomeEvent): number;
+export declare function createDeadline(env: Environment, sink: Sink): Expect;
