@@ -34,6 +34,9 @@ export interface State {
   readonly error?: TricastError;
 }
 
+/** Where nothing is to be read. */
+export const IDLE: State = { status: 'idle', transport: null };
+
 /** How a connection, or the try to get one, went. */
 export interface Attempt {
   readonly transport: TransportName;
@@ -62,7 +65,6 @@ export interface Report {
 
 /** Keeps one connection while there are channels. */
 export interface Connection {
-  _state(): State;
   _report(): Report;
   /** This channel left. */
   _forget(channel: ChannelCore<any>): void;
@@ -101,9 +103,9 @@ export function createConnection(
   const { clock, connectTimeout, _tokens: tokens } = env;
   const memory = `tricast ${env._url('')}`;
   const attempts: Line[] = [];
-  let state: State = { status: 'idle', transport: null };
+  let state = IDLE;
   /** Best first. */
-  let order = env.transports;
+  let order = env.transports ?? (Object.keys(LINKS) as TransportName[]);
   /** What worked last. */
   let worked: string | undefined;
   /** What is left to try in this round. */
@@ -247,14 +249,13 @@ export function createConnection(
   /** Plans the next look at a better transport. */
   const climb = (): void => {
     const ms = Math.min(LAST_PROBE, FIRST_PROBE * 2 ** probes) * (1 + env.random());
-    probeTimer(ms, line && state.transport !== order[0] ? tryBetter : undefined);
+    probeTimer(line && state.transport !== order[0] ? ms : undefined, tryBetter);
   };
 
   const tryBetter = (): void => {
     probeTimer();
     const better = order.slice(0, line ? order.indexOf(state.transport!) : 1);
     if (probe || !better[0]) return;
-    if (isHidden()) return climb();
     probe = open(better[probes++ % better.length]!);
     probe._link._update();
   };
@@ -310,12 +311,9 @@ export function createConnection(
   };
 
   const refused = (error: TricastError, names: readonly string[]): void => {
-    // Where nobody is named there were too many at once, and the newest is surplus.
-    const isSurplus = error.code === 'too_many_channels' && !error.channel;
-    for (const name of isSurplus ? names.slice(-1) : names) {
-      const channel = channels.get(name);
-      if (channel?._refuse(error)) rest(channel, error.retryAfter);
-    }
+    // Where nobody is named, the newest made them too many: if it was another one, its turn comes.
+    const channel = channels.get(names[names.length - 1]!);
+    if (channel?._refuse(error)) rest(channel, error.retryAfter);
   };
 
   /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
@@ -361,7 +359,6 @@ export function createConnection(
   tokens._renewed = () => line?._link._renew();
 
   return {
-    _state: () => state,
     _report: () => ({ state, attempts: attempts.map(({ _link, ...attempt }) => attempt), gaps, faults }),
     _forget(channel) {
       channel._wake?.();

@@ -47,7 +47,8 @@ export interface Options {
 
 /** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
 export interface Environment
-  extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
+  extends Required<Omit<Options, 'token' | 'signal' | 'transports'>>,
+    Pick<Options, 'token' | 'transports'> {
   /** Not to be called as a method, which browsers refuse. */
   readonly fetch: typeof fetch;
   readonly _tokens: Tokens;
@@ -61,7 +62,6 @@ export interface Environment
 export function createEnvironment(url: string, options: Options): Environment {
   const mount = new URL(url, globalThis.location?.href).href.replace(/\/*$/, '/');
   const env = {
-    transports: BEST_FIRST,
     client: randomId(),
     connectTimeout: DEFAULT_CONNECT_TIMEOUT,
     backoff: {} as BackoffOptions,
@@ -75,7 +75,7 @@ export function createEnvironment(url: string, options: Options): Environment {
       const { base = 500, cap = 30_000 } = env.backoff;
       // A page that nobody sees may spread over all of it.
       const bound = isHidden() ? cap : Math.min(cap, base * 2 ** failures);
-      return Math.max(atLeast, Math.round(env.random() * bound));
+      return Math.max(atLeast, env.random() * bound);
     },
     ...options,
   } as Environment & { _tokens: Tokens };
@@ -83,9 +83,7 @@ export function createEnvironment(url: string, options: Options): Environment {
   return env;
 }
 
-const BEST_FIRST: readonly TransportName[] = ['ws', 'sse', 'poll'];
-
-/** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
+/** Calls back once after so many milliseconds, unless it is called again before; without a number it only cancels. */
 export type Timer = (ms?: number, callback?: () => void) => void;
 
 /** Makes a timer that does not run. */
@@ -93,7 +91,7 @@ export function createTimer({ clock }: Pick<Environment, 'clock'>): Timer {
   let cancel: (() => void) | undefined;
   return (ms, callback) => {
     cancel?.();
-    cancel = callback && clock.timer(ms!, callback);
+    cancel = ms === undefined ? ms : clock.timer(ms, callback!);
   };
 }
 

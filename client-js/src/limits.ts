@@ -3,6 +3,9 @@
 /** Commands in one array (protocol section 2). */
 export const MAX_BATCH = 64;
 
+/** Characters that a command has besides its payload, generously. */
+export const MAX_ENVELOPE = 2048;
+
 /** Publishes that wait by default; one more rejects with `outbox_full`. */
 export const DEFAULT_CAPACITY = 1000;
 

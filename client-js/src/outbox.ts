@@ -1,6 +1,6 @@
 import { createTimer, type Environment } from './environment.js';
 import { asError, TricastError, unreachable } from './errors.js';
-import { ANSWER_TIMEOUT, ID_MEMORY, MAX_BATCH } from './limits.js';
+import { ANSWER_TIMEOUT, ID_MEMORY, MAX_BATCH, MAX_ENVELOPE } from './limits.js';
 import { asEvent, errorOf, type AnswerEvent, type Ref, type ServerEvent } from './protocol.js';
 import { post } from './transport/post.js';
 
@@ -57,7 +57,6 @@ interface Entry {
   readonly _lane: Ref;
   readonly _isOnce: boolean;
   readonly _text: string;
-  readonly _size: number;
   /** When it was sent first; never at first. */
   _sentAt: number;
   _failures: number;
@@ -111,14 +110,15 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
     const now = clock.now();
     const busy = [...resting.keys(), ...[...flying].map(({ _lane }) => _lane)];
     const batch: Entry[] = [];
-    let room = outbox._limit;
+    // In bytes a character is at most three, and a WebSocket message may have twice the limit.
+    let room = outbox._limit / 2;
     for (const entry of waiting) {
       if (busy.includes(entry._lane)) continue;
-      // Beyond that a WebSocket is closed; what is only somewhat too large the server refuses by itself.
-      if (entry._size > 2 * outbox._limit) entry._settle(new TricastError('too_large'));
+      // The server refuses what is somewhat too large, but for what is far too large it ends a WebSocket.
+      if (entry._text.length > outbox._limit + MAX_ENVELOPE) entry._settle(new TricastError('too_large'));
       else if (now - entry._sentAt > ID_MEMORY) entry._settle(unknown());
       else {
-        room -= entry._size;
+        room -= entry._text.length;
         if (batch[0] && (room < 0 || batch.length === MAX_BATCH)) break;
         batch.push(entry);
         flying.add(entry);
@@ -183,7 +183,6 @@ export function createOutbox(env: Environment, stuck: () => void): Outbox {
           _lane: lane ?? ref,
           _isOnce: !lane,
           _text: text,
-          _size: new TextEncoder().encode(text).length,
           _sentAt: Infinity,
           _failures: 0,
           _settle(reason, answer) {

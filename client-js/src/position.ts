@@ -15,7 +15,7 @@ const FORM = /^([0-9a-z]{12,16})-(0|[1-9]\d{0,15})(?:-(0|[1-9]\d{0,15}))?$/;
 /** Reads `<epoch>-<seq>` or `<epoch>-<seq>-<base>`, or answers null where that is no position. */
 export function parsePosition(text: string): Position | null {
   const [, epoch, seq, base] = (FORM.exec(text) ?? []) as [string?, string?, string?, string?];
-  return Math.max(+seq!, +(base ?? 0)) < 2 ** 53 ? { epoch: epoch!, seq: +seq!, base: base === undefined ? base : +base } : null;
+  return Math.max(+seq!, +(base ?? 0)) < 2 ** 53 ? { epoch: epoch!, seq: +seq!, base: (base && +base) as number | undefined } : null;
 }
 
 /** Writes the form that `parsePosition` reads. */

@@ -1,5 +1,5 @@
 import { createChannel, type Channel, type ChannelCore, type ChannelOptions } from './channel.js';
-import { createConnection, type Report, type State } from './connection.js';
+import { createConnection, IDLE, type Report, type State } from './connection.js';
 import { createEmitter } from './emitter.js';
 import { createEnvironment, onAbort, randomId, type Options } from './environment.js';
 import { TricastError } from './errors.js';
@@ -27,6 +27,9 @@ export interface CallOptions {
 export class Tricast {
   /** The id under which the server knows this client. */
   readonly client: string;
+
+  /** What the connection is doing. It is the client's to change. */
+  state: State = IDLE;
 
   /** Adds a handler and returns what removes it. */
   readonly on: <Name extends keyof TricastEvents>(name: Name, handler: (value: TricastEvents[Name]) => void) => () => void;
@@ -59,15 +62,16 @@ export class Tricast {
   /** Ends the connection and all channels for good, and forgets the token. What is not acknowledged rejects with `closed`. */
   readonly close: () => void;
 
-  readonly #state: () => State;
-
   /** @param url The server's mount point, absolute or relative to the page: `'/rt'`. */
   constructor(url: string, options: Options = {}) {
     const env = createEnvironment(url, options);
     const channels = new Map<string, ChannelCore<any>>();
     const { on, emit } = createEmitter<TricastEvents>();
     const outbox = createOutbox(env, () => connection._stuck());
-    const connection = createConnection(env, channels, outbox, (state) => emit('state', state));
+    const connection = createConnection(env, channels, outbox, (state) => {
+      this.state = state;
+      emit('state', state);
+    });
     const leave = (channel: ChannelCore<any>): void => {
       channels.delete(channel.name);
       connection._forget(channel);
@@ -92,21 +96,14 @@ export class Tricast {
       const message = { channel, data, id, ...options };
       const answer = outbox._ask({ type: 'publish', ...message }, signal, channel);
       channels.get(channel)?._echo(message);
-      const { position, duplicate } = (await answer) as PublishedEvent;
-      return { id, position, duplicate };
+      return { ...((await answer) as PublishedEvent), id };
     };
     this.call = async <T>(method: string, data?: unknown, { signal }: CallOptions = {}) =>
       ((await outbox._ask({ type: 'call', method, data }, signal)) as ResultEvent).data as T;
     this.report = connection._report;
     this.setTransports = connection._choose;
     this.close = connection._close;
-    this.#state = connection._state;
     onAbort(options.signal, this.close);
-  }
-
-  /** What the connection is doing. */
-  get state(): State {
-    return this.#state();
   }
 }
 

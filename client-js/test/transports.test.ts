@@ -266,13 +266,14 @@ describe('WebSocket', () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  test('an error that names no channel speaks of all that its command asked for', async () => {
+  test('an error that names no channel costs the newest of those that its command asked for; the others are asked for again', async () => {
     const world = await connected();
     const b = listen(world, 'b');
     const c = listen(world, 'c');
     await settle();
     world.socket.push(failed('bad_request', { ref: world.socket.last('subscribe').ref }));
-    expect([b.seen, c.seen]).toEqual([0, 1].map(() => ['error bad_request', 'left bad_request']));
+    expect([b.seen, c.seen]).toEqual([[], ['error bad_request', 'left bad_request']]);
+    expect(world.socket.last('subscribe').channels).toEqual([{ name: 'b' }]);
     expect(world.rt.state.status).toBe('connected');
   });
 

@@ -16,6 +16,8 @@ export interface State {
     /** Why it is `waiting`, or why it was closed for good. */
     readonly error?: TricastError;
 }
+/** Where nothing is to be read. */
+export declare const IDLE: State;
 /** How a connection, or the try to get one, went. */
 export interface Attempt {
     readonly transport: TransportName;
@@ -42,7 +44,6 @@ export interface Report {
 }
 /** Keeps one connection while there are channels. */
 export interface Connection {
-    _state(): State;
     _report(): Report;
     /** This channel left. */
     _forget(channel: ChannelCore<any>): void;

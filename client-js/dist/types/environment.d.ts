@@ -41,7 +41,7 @@ export interface Options {
     readonly random?: () => number;
 }
 /** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
-export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>, Pick<Options, 'token'> {
+export interface Environment extends Required<Omit<Options, 'token' | 'signal' | 'transports'>>, Pick<Options, 'token' | 'transports'> {
     /** Not to be called as a method, which browsers refuse. */
     readonly fetch: typeof fetch;
     readonly _tokens: Tokens;
@@ -52,7 +52,7 @@ export interface Environment extends Required<Omit<Options, 'token' | 'signal'>>
 }
 /** Makes the environment of a client. */
 export declare function createEnvironment(url: string, options: Options): Environment;
-/** Calls back once after so many milliseconds, unless it is called again before; without a callback it only cancels. */
+/** Calls back once after so many milliseconds, unless it is called again before; without a number it only cancels. */
 export type Timer = (ms?: number, callback?: () => void) => void;
 /** Makes a timer that does not run. */
 export declare function createTimer({ clock }: Pick<Environment, 'clock'>): Timer;

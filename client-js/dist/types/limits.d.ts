@@ -1,5 +1,7 @@
 /** Commands in one array (protocol section 2). */
 export declare const MAX_BATCH = 64;
+/** Characters that a command has besides its payload, generously. */
+export declare const MAX_ENVELOPE = 2048;
 /** Publishes that wait by default; one more rejects with `outbox_full`. */
 export declare const DEFAULT_CAPACITY = 1000;
 /** Milliseconds after which a batch without an answer is sent again. */

@@ -19,9 +19,10 @@ export interface CallOptions {
  * It connects while it has channels, and is `idle` without: then publishes go by POST.
  */
 export declare class Tricast {
-    #private;
     /** The id under which the server knows this client. */
     readonly client: string;
+    /** What the connection is doing. It is the client's to change. */
+    state: State;
     /** Adds a handler and returns what removes it. */
     readonly on: <Name extends keyof TricastEvents>(name: Name, handler: (value: TricastEvents[Name]) => void) => () => void;
     /**
@@ -48,6 +49,4 @@ export declare class Tricast {
     readonly close: () => void;
     /** @param url The server's mount point, absolute or relative to the page: `'/rt'`. */
     constructor(url: string, options?: Options);
-    /** What the connection is doing. */
-    get state(): State;
 }

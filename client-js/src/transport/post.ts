@@ -29,7 +29,7 @@ export async function post(env: Environment, endpoint: string, body: string, sig
 async function refusal(response: Response): Promise<TricastError> {
   const seconds = +response.headers.get('retry-after')! || 0;
   try {
-    const event = asEvent([await response.json()].flat()[0]);
+    const event = asEvent(await response.json());
     if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
   } catch {
     // Not Tricast's words: a proxy answered in its place.

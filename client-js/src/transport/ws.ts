@@ -96,7 +96,13 @@ export const openSocket: OpenLink = (env, sink, patience) => {
       case 'error':
         if (ref === AUTH) return sink._ended(errorOf(event));
         // The `ref` of a command of the outbox is a number.
-        if (typeof ref === 'string') return refuse(event);
+        if (typeof ref === 'string') {
+          // One that names no channel speaks of all that its command asked for.
+          const refused = [...asked.keys()].filter((name) => ref === asked.get(name) && (channel ?? name) === name);
+          for (const name of refused) asked.delete(name);
+          sink._refused(errorOf(event), refused);
+          return update();
+        }
         break;
       case 'subscribed':
         // Not the answer to a subscription that was ended and asked for again since.
@@ -111,19 +117,10 @@ export const openSocket: OpenLink = (env, sink, patience) => {
     sink._event(event);
   };
 
-  const refuse = (event: ErrorEvent): void => {
-    // One that names no channel speaks of all that its command asked for.
-    const { ref, channel } = event;
-    const refused = [...asked.keys()].filter((name) => ref === asked.get(name) && (channel ?? name) === name);
-    for (const name of refused) asked.delete(name);
-    sink._refused(errorOf(event), refused);
-    update();
-  };
-
   return {
     _update: update,
     _forget(channel) {
-      if (asked.delete(channel)) write({ type: 'unsubscribe', channel, ref: `u${++refs}` });
+      if (asked.delete(channel)) write({ type: 'unsubscribe', channel, ref: 'u' });
     },
     _renew: renew,
     _send: send,
@@ -131,8 +128,10 @@ export const openSocket: OpenLink = (env, sink, patience) => {
       expect();
       timer();
       // `onerror` stays: a socket that is closed while it connects reports that as an error.
-      if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
-      socket?.close();
+      if (socket) {
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+      }
     },
   };
 };
