@@ -63,7 +63,7 @@ async function shrink(text, outfile, module) {
     ecma: 2020,
     compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, unsafe_comps: true, conditionals: false },
     mangle: { properties: { regex: /^_/ } },
-    format: { preamble: `/* tricast ${version} ${license} */` },
+    format: { preamble: `// tricast ${version}, ${license}` },
   });
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, code);

@@ -158,7 +158,7 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
   /** How often it was left alone since a message was delivered. */
   _rests: number;
   /** While it is not to be asked for: cancels the wait. */
-  _wake: (() => void) | null;
+  _wake?: (() => void) | undefined;
   /** What to ask for. */
   _want(): Want;
   /** Tells of a publish. */
@@ -268,7 +268,6 @@ export function createChannel<T>(
       left(channel);
     },
     _rests: 0,
-    _wake: null,
     _want: () => ({ name, from: channel.position ?? from, presence }),
     _echo: (echo) => emit('echo', echo),
     _receive(event) {

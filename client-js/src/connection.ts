@@ -319,7 +319,7 @@ export function createConnection(
   /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
   const rest = (channel: ChannelCore<any>, atLeast?: number): void => {
     channel._wake = clock.timer(env._wait(channel._rests++, atLeast), () => {
-      channel._wake = null;
+      channel._wake = undefined;
       update();
     });
   };

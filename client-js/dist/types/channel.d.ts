@@ -140,7 +140,7 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
     /** How often it was left alone since a message was delivered. */
     _rests: number;
     /** While it is not to be asked for: cancels the wait. */
-    _wake: (() => void) | null;
+    _wake?: (() => void) | undefined;
     /** What to ask for. */
     _want(): Want;
     /** Tells of a publish. */

@@ -1,7 +1,7 @@
 import type { Environment } from '../environment.js';
 import { isAboutToken, unreachable, type TricastError } from '../errors.js';
 import { MAX_FOREIGN_WAIT } from '../limits.js';
-import { asEvent, errorOf } from '../protocol.js';
+import { errorOf } from '../protocol.js';
 
 /**
  * Asks by POST, with the token at hand, and with another one where that had come to its end; reads the answer.
@@ -14,8 +14,7 @@ export async function post(env: Environment, endpoint: string, body: string, sig
     const ready = tokens._ready();
     if (ready) await ready;
     const token = tokens._token;
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
-    if (token) headers.authorization = `Bearer ${token}`;
+    const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
     const response = await fetch(env._url(endpoint), { method: 'POST', headers, body, signal });
     if (response.ok) {
       tokens._accepted();
@@ -28,11 +27,8 @@ export async function post(env: Environment, endpoint: string, body: string, sig
 
 async function refusal(response: Response): Promise<TricastError> {
   const seconds = +response.headers.get('retry-after')! || 0;
-  try {
-    const event = asEvent(await response.json());
-    if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
-  } catch {
-    // Not Tricast's words: a proxy answered in its place.
-  }
+  // What has no JSON form are not Tricast's words: a proxy answered in its place.
+  const event = await response.json().catch(() => response);
+  if (event.type === 'error') return errorOf({ retry_after: seconds, ...event });
   return unreachable(`HTTP ${response.status}`, Math.min(seconds, MAX_FOREIGN_WAIT) * 1000);
 }
