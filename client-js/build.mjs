@@ -11,7 +11,7 @@ import { minify } from 'terser';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const { version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
  * Turns `#name` into `__name`, which is then made short. ES2020 has no private fields, and esbuild would lower them to
@@ -63,7 +63,7 @@ async function shrink(text, outfile, module) {
     ecma: 2020,
     compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, unsafe_comps: true, conditionals: false },
     mangle: { properties: { regex: /^_/ } },
-    format: { preamble: `// tricast ${version}, ${license}` },
+    format: { preamble: `// tricast ${version}` },
   });
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, code);

@@ -184,8 +184,7 @@ export function createConnection(
   const next = (): void => {
     drop();
     const mine = turn;
-    const name = round.shift();
-    if (!name) return wait(unreachable('no transport'));
+    const name = round.shift()!;
     set('connecting');
     const go = (): void => {
       if (mine === turn) (line = open(name))._link._update();

@@ -58,7 +58,7 @@ export const MIN_PACE = 1000;
 /** Seconds: a proxy may ask for a longer wait, but does not know what for. */
 export const MAX_FOREIGN_WAIT = 30;
 
-/** Characters that an SSE line, or the data of one block, may have: the largest message that a stream can carry. */
+/** Characters that an SSE line may have: the largest message that a stream can carry. */
 export const MAX_BLOCK = 16_777_216;
 
 /** What a timer can hold; beyond it, runtimes fire at once. */

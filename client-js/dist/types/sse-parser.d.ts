@@ -1,7 +1,7 @@
 /**
- * Cuts decoded text into blocks as the HTML standard says (section 9.2.6), wherever the chunks end, and answers the
- * `data` of each. The envelope mode says everything in there: `event`, `id` and `retry` are skipped.
+ * Cuts decoded text into the events of an envelope stream, wherever the chunks end. There each event is one line of `data`
+ * (protocol section 6), so nothing has to be joined and no empty line waited for; whatever else is there is skipped.
  *
- * @returns what takes the next chunk. It throws a TricastError `too_large` once a line or a block outgrows its bound.
+ * @returns what takes the next chunk, and answers JSON texts. It throws `too_large` once a line outgrows its bound.
  */
 export declare function createSseParser(): (chunk: string) => string[];
