@@ -61,7 +61,7 @@ async function shrink(text, outfile, module) {
   const { code } = await minify(text, {
     module,
     ecma: 2020,
-    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, unsafe_comps: true, conditionals: false },
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false },
     mangle: { properties: { regex: /^_/ } },
     format: { preamble: `// tricast ${version}` },
   });

@@ -4,7 +4,7 @@ import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
 import { formatPosition, parsePosition, type Position } from './position.js';
 import type { ChannelEvent, From, GapReason, HistoryEvent, MessageEvent, ServerCode } from './protocol.js';
-import { advance, FAULT, type Told } from './reader.js';
+import { advance, type Told } from './reader.js';
 import type { Want } from './transport/link.js';
 import type { Tricast } from './tricast.js';
 
@@ -159,8 +159,8 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
   _rests: number;
   /** While it is not to be asked for: cancels the wait. */
   _wake?: (() => void) | undefined;
-  /** What to ask for. */
-  _want(): Want;
+  /** What to ask for: nothing while it rests. */
+  _want(): Want[];
   /** Tells of a publish. */
   _echo(echo: Echo<T>): void;
   /**
@@ -268,14 +268,14 @@ export function createChannel<T>(
       left(channel);
     },
     _rests: 0,
-    _want: () => ({ name, from: channel.position ?? from, presence }),
+    _want: () => (channel._wake ? [] : [{ name, from: channel.position ?? from, presence }]),
     _echo: (echo) => emit('echo', echo),
     _receive(event) {
       if (event.type === 'unsubscribed') return end(event.code);
       if (event.type === 'subscribed') isState = event.kind === 'state';
       const next = advance(at, isState, event);
       if (next) deliver(event, (at = next));
-      return next === FAULT;
+      return next === null;
     },
     _refuse(error) {
       emit('error', error);

@@ -136,7 +136,7 @@ export function createConnection(
     changed(state);
   };
 
-  const wants = (): Want[] => [...channels.values()].filter(({ _wake }) => !_wake).map(({ _want }) => _want());
+  const wants = (): Want[] => [...channels.values()].flatMap(({ _want }) => _want());
 
   const open = (transport: TransportName): Line => {
     const own = { transport, at: clock.now() } as Line;
@@ -309,9 +309,8 @@ export function createConnection(
     }
   };
 
-  const refused = (error: TricastError, names: readonly string[]): void => {
-    // Where nobody is named, the newest made them too many: if it was another one, its turn comes.
-    const channel = channels.get(names[names.length - 1]!);
+  const refused = (error: TricastError, name: string): void => {
+    const channel = channels.get(name);
     if (channel?._refuse(error)) rest(channel, error.retryAfter);
   };
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { TricastError } from '../src/errors.js';
 import { formatPosition, parsePosition, type Position } from '../src/position.js';
 import type { ServerCode, GapEvent, MessageEvent, SubscribedEvent } from '../src/protocol.js';
-import { advance, FAULT } from '../src/reader.js';
+import { advance } from '../src/reader.js';
 import { createSseParser } from '../src/sse-parser.js';
 import { failed, World } from './fake-server.js';
 import { settle, vectors } from './support.js';
@@ -19,7 +19,7 @@ describe('a reader moves as the vectors of delivery say', () => {
     const seen: DeliveryCase['expect'] = { delivered: [], gaps: [], faults: [], position: null };
     for (const [index, { event }] of steps.entries()) {
       const next = advance(at, false, event);
-      if (next === FAULT) seen.faults.push(index);
+      if (next === null) seen.faults.push(index);
       if (next && event.type === 'message') seen.delivered.push(event.seq);
       if (next && event.type === 'gap') seen.gaps.push(event.position);
       at = next ?? at;

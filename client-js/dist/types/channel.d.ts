@@ -141,8 +141,8 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
     _rests: number;
     /** While it is not to be asked for: cancels the wait. */
     _wake?: (() => void) | undefined;
-    /** What to ask for. */
-    _want(): Want;
+    /** What to ask for: nothing while it rests. */
+    _want(): Want[];
     /** Tells of a publish. */
     _echo(echo: Echo<T>): void;
     /**

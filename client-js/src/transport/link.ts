@@ -20,8 +20,11 @@ export interface Sink {
   _event(event: ServerEvent): void;
   /** The link delivers in both directions; it took so many milliseconds. */
   _proven(roundTrip: number): void;
-  /** The server refused to let these channels be read. The link does not count them as asked for any more, and updates. */
-  _refused(error: TricastError, channels: readonly string[]): void;
+  /**
+   * The server refused to let a channel be read; where it named none, the newest made them too many. (If it was another one,
+   * its turn comes.) The link does not count it as asked for any more, and updates.
+   */
+  _refused(error: TricastError, channel: string): void;
   /** The connection is over: it is to be closed. */
   _ended(error: TricastError): void;
 }

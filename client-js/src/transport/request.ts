@@ -97,10 +97,9 @@ export const openRequests =
     /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
     const lost = (error: TricastError): void => {
       const { channel, code, retryable } = error;
-      const names = asked;
-      if (retryable || !(code === 'too_many_channels' || names.includes(channel!))) return sink._ended(error);
+      if (retryable || !(code === 'too_many_channels' || asked.includes(channel!))) return sink._ended(error);
       close();
-      sink._refused(error, channel ? [channel] : names);
+      sink._refused(error, channel ?? asked.pop()!);
       restart();
     };
 

@@ -100,7 +100,7 @@ export const openSocket: OpenLink = (env, sink, patience) => {
           // One that names no channel speaks of all that its command asked for.
           const refused = [...asked.keys()].filter((name) => ref === asked.get(name) && (channel ?? name) === name);
           for (const name of refused) asked.delete(name);
-          sink._refused(errorOf(event), refused);
+          sink._refused(errorOf(event), refused.pop()!);
           return update();
         }
         break;
