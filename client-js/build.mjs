@@ -36,6 +36,16 @@ const privateNames = {
   },
 };
 
+/** The client and its add-on lie beside each other, and neither holds a copy of the other. */
+const beside = {
+  name: 'beside',
+  setup({ onResolve }) {
+    const external = (name) => ({ path: `./${name}.js`, external: true });
+    onResolve({ filter: /\/share\.js$/ }, () => external('share'));
+    onResolve({ filter: /\/tricast\.js$/ }, ({ importer }) => (importer.endsWith('share.ts') ? external('tricast') : undefined));
+  },
+};
+
 /** One module with what `entry` imports, in words as they stand in the sources. */
 async function bundle(entry, options) {
   const { outputFiles } = await build({
@@ -46,25 +56,32 @@ async function bundle(entry, options) {
     minifySyntax: true,
     target: 'es2020',
     charset: 'utf8',
-    plugins: [privateNames],
+    plugins: [privateNames, beside],
     legalComments: 'none',
+    external: ['react', 'tricast'],
     ...options,
   });
   return outputFiles[0].text;
 }
+
+/** The short names of properties, which the client and its add-ons have to agree on. */
+let names;
 
 /**
  * Makes it small. No part of the API, of the wire or of the platform begins with an underscore, so what does is the
  * client's own and may bear any name.
  */
 async function shrink(text, outfile, module) {
+  const nameCache = { props: names };
   const { code } = await minify(text, {
     module,
     ecma: 2020,
+    nameCache,
     compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false },
     mangle: { properties: { regex: /^_/ } },
     format: { preamble: `// tricast ${version}` },
   });
+  names = nameCache.props;
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, code);
 }
@@ -80,22 +97,28 @@ function emitTypes(outDir) {
 
 function outputs() {
   const at = process.argv.indexOf('--out');
-  if (at < 0) return { dist: join(root, 'dist'), asset: join(root, '../crates/tricast/assets/client.js') };
+  if (at < 0) return { dist: join(root, 'dist'), assets: join(root, '../crates/tricast/assets') };
   const out = process.argv[at + 1];
   if (!out) throw new Error('--out needs a folder');
-  return { dist: resolve(out, 'dist'), asset: resolve(out, 'client.js') };
+  return { dist: resolve(out, 'dist'), assets: resolve(out) };
 }
 
-const { dist, asset } = outputs();
+const { dist, assets } = outputs();
 rmSync(dist, { recursive: true, force: true });
 await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'), true);
 await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'), false);
+await shrink(await bundle('src/share.ts', { format: 'esm' }), join(dist, 'share.js'), true);
 emitTypes(join(dist, 'types'));
-writeFileSync(join(dist, 'tricast.d.ts'), "export * from './types/index.js';\n");
-mkdirSync(dirname(asset), { recursive: true });
-copyFileSync(join(dist, 'tricast.js'), asset);
+for (const [name, entry] of [['tricast', 'index'], ['share', 'share']]) {
+  writeFileSync(join(dist, `${name}.d.ts`), `export * from './types/${entry}.js';\n`);
+}
+mkdirSync(assets, { recursive: true });
+copyFileSync(join(dist, 'tricast.js'), join(assets, 'client.js'));
+// There the client has another name.
+const share = readFileSync(join(dist, 'share.js'), 'utf8');
+writeFileSync(join(assets, 'share.js'), share.replace('./tricast.js', './client.js'));
 
-for (const name of ['tricast.js', 'tricast.global.js']) {
+for (const name of ['tricast.js', 'tricast.global.js', 'share.js']) {
   const bytes = readFileSync(join(dist, name));
   console.log(`${name}: ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzipped`);
 }

@@ -1,5 +1,5 @@
 import type { ChannelCore } from './channel.js';
-import { createTimer, isHidden, stored, type Environment } from './environment.js';
+import { createTimer, isHidden, isShared, stored, type Environment } from './environment.js';
 import { isAboutToken, TricastError, unreachable } from './errors.js';
 import {
   FIRST_PROBE,
@@ -85,6 +85,9 @@ interface Line extends Attempt {
 
 const LINKS: Record<TransportName, OpenLink> = { ws: openSocket, sse: openRequests('sse'), poll: openRequests('poll') };
 
+/** What a tab that shares does by itself. */
+const SHARED: readonly TransportName[] = ['poll'];
+
 const noop = (): void => {};
 
 /**
@@ -105,7 +108,7 @@ export function createConnection(
   const attempts: Line[] = [];
   let state = IDLE;
   /** Best first. */
-  let order = env.transports ?? (Object.keys(LINKS) as TransportName[]);
+  let order = isShared(env) ? SHARED : (env.transports ?? (Object.keys(LINKS) as TransportName[]));
   /** What worked last. */
   let worked: string | undefined;
   /** What is left to try in this round. */
@@ -348,6 +351,7 @@ export function createConnection(
     drop();
     unwatch();
     tokens._forget();
+    env._leave?.();
     outbox._close(error);
     set('closed', { error });
   };

@@ -139,6 +139,7 @@ async fn the_applications_middleware_stands_before_every_endpoint() {
             (HttpRequest::get("/rt/poll?channel=chat:a"), 200),
             (HttpRequest::post("/rt/send", r#"{"type":"ping"}"#), 200),
             (HttpRequest::get("/rt/client.js"), 200),
+            (HttpRequest::get("/rt/share.js"), 200),
         ]
     };
     for (request, status) in requests() {
@@ -258,15 +259,17 @@ async fn streams_and_held_polls_outlive_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn the_client_is_served_and_revalidated() {
+async fn the_client_and_its_add_on_are_served_and_revalidated() {
     let server = Server::start(Backplane::Memory).await;
-    let response = HttpRequest::get("/rt/client.js").send(server.address).await;
-    assert_eq!((response.status, response.header("content-type")), (200, Some("text/javascript; charset=utf-8")));
-    let etag = response.header("etag").unwrap().to_owned();
-    assert!(!response.text().await.is_empty());
-    let again = HttpRequest::get("/rt/client.js").header("If-None-Match", etag).send(server.address).await;
-    assert_eq!(again.status, 304);
-    assert_eq!(HttpRequest::new("HEAD", "/rt/client.js").send(server.address).await.status, 405);
+    for path in ["/rt/client.js", "/rt/share.js"] {
+        let response = HttpRequest::get(path).send(server.address).await;
+        assert_eq!((response.status, response.header("content-type")), (200, Some("text/javascript; charset=utf-8")));
+        let etag = response.header("etag").unwrap().to_owned();
+        assert!(!response.text().await.is_empty());
+        let again = HttpRequest::get(path).header("If-None-Match", etag).send(server.address).await;
+        assert_eq!(again.status, 304);
+        assert_eq!(HttpRequest::new("HEAD", path).send(server.address).await.status, 405);
+    }
 }
 
 /// Issue 2: the `Host` check of a developer's machine, against DNS rebinding.

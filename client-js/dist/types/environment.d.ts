@@ -31,6 +31,11 @@ export interface Options {
     readonly backoff?: BackoffOptions;
     /** Publishes that may wait for their acknowledgement; one more rejects with `outbox_full`. Default 1,000. */
     readonly outbox?: number;
+    /**
+     * Shares one connection with the other tabs of this browser that do so. `share.js` is loaded from beside the client. Where
+     * a browser has no Web Locks, which pages without TLS have not, each tab has its own.
+     */
+    readonly share?: boolean;
     /** Closes the client when it aborts. */
     readonly signal?: AbortSignal;
     readonly fetch?: typeof fetch;
@@ -41,10 +46,12 @@ export interface Options {
     readonly random?: () => number;
 }
 /** What the client uses of the world around it: the options, or the defaults, and what is made of them. */
-export interface Environment extends Required<Omit<Options, 'token' | 'signal' | 'transports'>>, Pick<Options, 'token' | 'transports'> {
+export interface Environment extends Required<Omit<Options, 'token' | 'signal' | 'transports' | 'share'>>, Pick<Options, 'token' | 'transports' | 'share'> {
     /** Not to be called as a method, which browsers refuse. */
     readonly fetch: typeof fetch;
     readonly _tokens: Tokens;
+    /** Gives up what is shared with other tabs. */
+    _leave?(): void;
     /** The absolute address of an endpoint. */
     _url(endpoint: string): string;
     /** Full jitter: how long to wait after so many failures, but no less than what the server asked for. */
@@ -56,6 +63,8 @@ export declare function createEnvironment(url: string, options: Options): Enviro
 export type Timer = (ms?: number, callback?: () => void) => void;
 /** Makes a timer that does not run. */
 export declare function createTimer({ clock }: Pick<Environment, 'clock'>): Timer;
+/** Whether another tab may keep the connection. */
+export declare function isShared({ share }: Environment): boolean | undefined;
 /** Whether this is a page that nobody sees. */
 export declare function isHidden(): boolean | undefined;
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */

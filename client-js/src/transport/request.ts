@@ -1,3 +1,4 @@
+import { isShared } from '../environment.js';
 import { asError, unreachable, type TricastError } from '../errors.js';
 import { MIN_PACE, WAIT } from '../limits.js';
 import { asEvent, type ServerEvent } from '../protocol.js';
@@ -17,6 +18,7 @@ export const openRequests =
   (env, sink, patience) => {
     const { clock, _tokens: tokens } = env;
     const expect = createDeadline(env, sink);
+    const shared = isShared(env);
     /** What the newest request asked for. */
     let asked: string[] = [];
     /** Of the reading that counts; what an older one still brings does not. */
@@ -32,7 +34,7 @@ export const openRequests =
     const ask = (signal: AbortSignal, wait?: number): Promise<Response> => {
       const channels = sink._wants();
       asked = channels.map(({ name }) => name);
-      return post(env, name, JSON.stringify({ client: env.client, channels, wait }), signal);
+      return post(env, name, JSON.stringify({ client: shared ? undefined : env.client, channels, wait }), signal);
     };
 
     const stream = async (signal: AbortSignal): Promise<void> => {
@@ -63,7 +65,7 @@ export const openRequests =
 
     const poll = async (signal: AbortSignal): Promise<void> => {
       // The first request is not held, for an answer is the proof that polling works.
-      for (let wait = 0; !signal.aborted && sink._wants()[0]; wait = WAIT) {
+      for (let wait = 0; !signal.aborted && sink._wants()[0]; wait = shared ? 0 : WAIT) {
         expect(wait * 1000 + patience);
         const since = clock.now();
         const answer = await (await ask(signal, wait)).json();
@@ -76,6 +78,10 @@ export const openRequests =
         for (const event of events) {
           sink._event(event);
           if (signal.aborted) return;
+        }
+        if (shared && !events[0]) {
+          expect();
+          await (await import('../share.js')).follow(env, sink, signal);
         }
         if (wait && !events[0] && took < MIN_PACE) {
           await new Promise<void>((resolve) => signal.addEventListener('abort', clock.timer(MIN_PACE, resolve)));

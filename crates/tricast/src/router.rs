@@ -10,7 +10,7 @@ use crate::handle::Tricast;
 use crate::transport::{assets, front, poll, send, sse, ws};
 
 impl Tricast {
-    /// The endpoints `ws`, `sse`, `poll`, `send` and `client.js`, to be nested into an application of any state.
+    /// The endpoints `ws`, `sse`, `poll`, `send`, `client.js` and `share.js`, to be nested into an application of any state.
     ///
     /// # Examples
     /// ```
@@ -32,6 +32,7 @@ impl Tricast {
             .route("/poll", any(poll::poll))
             .route("/send", any(send::send))
             .route("/client.js", any(assets::client))
+            .route("/share.js", any(assets::share))
             .layer(from_fn_with_state(Arc::clone(&hub), front))
             .with_state(hub)
     }

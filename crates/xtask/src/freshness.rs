@@ -17,9 +17,11 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
     workspace.npm("client-js", &["run", "build", "--", "--out", &built.to_string_lossy()])?;
 
     let mut stale = stale_files(&workspace.path("client-js/dist"), &built.join("dist"))?;
-    let served = workspace.path("crates/tricast/assets/client.js");
-    if !same_bytes(&served, &built.join("client.js"))? {
-        stale.push(served);
+    for asset in ["client.js", "share.js"] {
+        let served = workspace.path("crates/tricast/assets").join(asset);
+        if !same_bytes(&served, &built.join(asset))? {
+            stale.push(served);
+        }
     }
     if stale.is_empty() {
         return Ok(());

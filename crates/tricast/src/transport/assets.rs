@@ -1,7 +1,7 @@
 //! The browser client, served from beside the endpoints that it speaks to.
 
 use std::hash::Hasher as _;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -14,33 +14,56 @@ use super::refusal::Refusal;
 
 const METHODS: &str = "GET, OPTIONS";
 
-const CLIENT: &str = include_str!("../../assets/client.js");
+static CLIENT: Asset = Asset::new(include_str!("../../assets/client.js"));
 
-/// Changes with the bytes, so that a deployed page's next load has the client of its server.
-static CLIENT_ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let mut hash = SipHasher24::new();
-    hash.write(CLIENT.as_bytes());
-    let etag = format!("\"{:032x}\"", hash.finish128().as_u128());
-    HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"tricast\""))
-});
+static SHARE: Asset = Asset::new(include_str!("../../assets/share.js"));
 
 /// Answers `GET client.js`.
 pub(crate) async fn client(request: Request) -> Response {
-    match *request.method() {
-        Method::OPTIONS => return preflight(METHODS),
-        Method::GET => {}
-        _ => return Refusal::method(METHODS).response(),
+    CLIENT.answer(&request)
+}
+
+/// Answers `GET share.js`, which the client loads when it is to share its connection with other tabs.
+pub(crate) async fn share(request: Request) -> Response {
+    SHARE.answer(&request)
+}
+
+/// A script, and a tag that changes with its bytes, so that a deployed page's next load has the one of its server.
+struct Asset {
+    text: &'static str,
+    tag: OnceLock<HeaderValue>,
+}
+
+impl Asset {
+    const fn new(text: &'static str) -> Self {
+        Self { text, tag: OnceLock::new() }
     }
-    let known = request.headers().get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &CLIENT_ETAG));
-    let mut response = Response::new(if known { "" } else { CLIENT }.into());
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
+
+    fn answer(&self, request: &Request) -> Response {
+        match *request.method() {
+            Method::OPTIONS => return preflight(METHODS),
+            Method::GET => {}
+            _ => return Refusal::method(METHODS).response(),
+        }
+        let tag = self.tag.get_or_init(|| tag_of(self.text));
+        let known = request.headers().get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, tag));
+        let mut response = Response::new(if known { "" } else { self.text }.into());
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+        headers.insert(ETAG, tag.clone());
+        response
     }
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
-    headers.insert(ETAG, CLIENT_ETAG.clone());
-    response
+}
+
+fn tag_of(text: &str) -> HeaderValue {
+    let mut hash = SipHasher24::new();
+    hash.write(text.as_bytes());
+    let tag = format!("\"{:032x}\"", hash.finish128().as_u128());
+    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"tricast\""))
 }
 
 fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
