@@ -104,11 +104,12 @@ export function createConnection(
   changed: (state: State) => void,
 ): Connection {
   const { clock, connectTimeout, _tokens: tokens } = env;
-  const memory = `tricast ${env._url('')}`;
   const attempts: Line[] = [];
   let state = IDLE;
   /** Best first. */
   let order = isShared(env) ? SHARED : (env.transports ?? (Object.keys(LINKS) as TransportName[]));
+  /** What is remembered is what worked of these. */
+  const memory = `tricast ${order} ${env._url('')}`;
   /** What worked last. */
   let worked: string | undefined;
   /** What is left to try in this round. */

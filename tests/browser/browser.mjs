@@ -17,8 +17,8 @@ const FLAGS = [
 ]
 
 /** Starts a browser with a fresh profile. Who starts it closes it. */
-export function startBrowser() {
-  return chromium.launch({ executablePath: find('chromium'), args: FLAGS, timeout: WATCHDOG })
+export function startBrowser(options = {}) {
+  return chromium.launch({ executablePath: find('chromium'), args: FLAGS, timeout: WATCHDOG, ...options })
 }
 
 /** Opens a page that shares nothing with others, closed at the end of the test `t`. Its errors are printed. */
