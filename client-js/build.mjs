@@ -108,8 +108,9 @@ rmSync(dist, { recursive: true, force: true });
 await shrink(await bundle('src/index.ts', { format: 'esm' }), join(dist, 'tricast.js'), true);
 await shrink(await bundle('src/index.ts', { format: 'iife', globalName: 'tricast' }), join(dist, 'tricast.global.js'), false);
 await shrink(await bundle('src/share.ts', { format: 'esm' }), join(dist, 'share.js'), true);
+await shrink(await bundle('src/react.ts', { format: 'esm' }), join(dist, 'react.js'), true);
 emitTypes(join(dist, 'types'));
-for (const [name, entry] of [['tricast', 'index'], ['share', 'share']]) {
+for (const [name, entry] of [['tricast', 'index'], ['share', 'share'], ['react', 'react']]) {
   writeFileSync(join(dist, `${name}.d.ts`), `export * from './types/${entry}.js';\n`);
 }
 mkdirSync(assets, { recursive: true });
@@ -118,7 +119,7 @@ copyFileSync(join(dist, 'tricast.js'), join(assets, 'client.js'));
 const share = readFileSync(join(dist, 'share.js'), 'utf8');
 writeFileSync(join(assets, 'share.js'), share.replace('./tricast.js', './client.js'));
 
-for (const name of ['tricast.js', 'tricast.global.js', 'share.js']) {
+for (const name of ['tricast.js', 'tricast.global.js', 'share.js', 'react.js']) {
   const bytes = readFileSync(join(dist, name));
   console.log(`${name}: ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzipped`);
 }

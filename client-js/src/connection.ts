@@ -242,7 +242,8 @@ export function createConnection(
     else wait(error);
   };
 
-  const wait = (error: TricastError, ms = env._wait(failures++ + (shortLives >> 1), error.retryAfter)): void => {
+  const wait = (error: TricastError): void => {
+    const ms = env._wait(failures++ + (shortLives >> 1), error.retryAfter);
     const now = clock.now();
     notBefore = now + error.retryAfter;
     waitTimer(ms, begin);
@@ -277,7 +278,7 @@ export function createConnection(
   const suspend = (): void => {
     if (!line) return;
     drop();
-    wait(unreachable('suspended'), env._wait(99));
+    wait(unreachable('suspended'));
   };
 
   /** Notices what happens to the page and to the machine, as long as there is something to keep. */

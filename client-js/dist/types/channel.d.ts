@@ -46,6 +46,7 @@ export interface Gap {
 /** Delivery has started, or goes on, after `position`. */
 export interface Subscribed {
     readonly channel: string;
+    readonly kind?: 'stream' | 'state';
     readonly position: string;
     readonly head: string;
     /** Present where the client had a position: whether reading continued without loss. */

@@ -6,6 +6,9 @@ import { createSseParser } from '../sse-parser.js';
 import { createDeadline, type OpenLink } from './link.js';
 import { post } from './post.js';
 
+/** The only code of several channels. */
+const TOO_MANY_CHANNELS = /s$/;
+
 /**
  * SSE and long-polling: a request asks for a whole channel set, so another set is another request, which goes on where this
  * one stopped; and commands go by `POST send`.
@@ -103,7 +106,7 @@ export const openRequests =
     /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
     const lost = (error: TricastError): void => {
       const { channel, code, retryable } = error;
-      if (retryable || !(code === 'too_many_channels' || asked.includes(channel!))) return sink._ended(error);
+      if (retryable || !(TOO_MANY_CHANNELS.test(code) || asked.includes(channel!))) return sink._ended(error);
       close();
       sink._refused(error, channel ?? asked.pop()!);
       restart();
