@@ -75,12 +75,22 @@ async fn after_a_position_it_pages_forwards_and_tells_what_is_gone() {
 async fn a_position_that_the_log_never_gave_is_a_conflict() {
     let server = server().await;
     let epoch = filled(&server, "a", 1).await;
-    for (side, position) in
-        [("after", "zzzzzzzzzzzz-1"), ("before", "zzzzzzzzzzzz-1"), ("after", &format!("{epoch}-2"))]
-    {
-        let refused = ask(&server, json!({"type": "history", "channel": "a", side: position})).await;
-        assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!("conflict")), "{side} {position}");
-        assert_eq!(refused["channel"], "a");
+    let ask = async |channel: &str, side: &str, position: &str| {
+        ask(&server, json!({"type": "history", "channel": channel, side: position})).await
+    };
+    let keyed = server.tricast.publish("state:a", Draft::json("x").unwrap().key("k")).await.unwrap().position.epoch;
+    for side in ["before", "after"] {
+        let beyond = [("a", format!("{epoch}-2")), ("a", format!("{epoch}-0-1")), ("state:a", format!("{keyed}-0-2"))];
+        for (channel, position) in beyond.into_iter().chain([("a", "zzzzzzzzzzzz-1".to_owned())]) {
+            let refused = ask(channel, side, &position).await;
+            let (is, code) = (&refused["type"], &refused["code"]);
+            assert_eq!((is, code), (&json!("error"), &json!("conflict")), "{side} {position}");
+            assert_eq!(refused["channel"], channel);
+        }
+        let at_the_head = [("a", format!("{epoch}-1")), ("state:a", format!("{keyed}-0-1"))];
+        for (channel, position) in at_the_head {
+            assert_eq!(ask(channel, side, &position).await["type"], "history", "{side} {position}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tricast::core::json::Json;
 use tricast::{Access, Member, Rule, Start};
 
 use crate::client::http::Request;
@@ -306,4 +307,42 @@ async fn members_are_not_forgotten_to_make_room() {
         server.publish(&format!("chat:{number}"), 1).await;
     }
     assert_eq!(clients(&server, "room:a").await, ["client-a"]);
+}
+
+/// As its `since` is another, so is what it shows.
+#[tokio::test]
+async fn who_comes_back_later_has_lost_what_it_showed() {
+    let server = start(Backplane::Memory).await;
+    for (shows, shown) in [(Some(json!({"n": 1})), Some(r#"{"n":1}"#)), (None, None)] {
+        let mut ws = Ws::open(server.address, &Query::default().client("client-a")).await;
+        ws.until("welcome").await;
+        let mut subscribe = json!({"type": "subscribe", "channel": "room:a"});
+        if let Some(data) = shows {
+            subscribe["presence"] = data;
+        }
+        ws.ask(subscribe).await;
+        let member = members(&server, "room:a").await.remove(0);
+        assert_eq!(member.data.as_ref().map(Json::as_str), shown);
+        close(&server, ws).await;
+        server.let_pass(GRACE);
+        left(&server, "room:a", "client-a").await;
+    }
+}
+
+/// Few members can show much.
+#[tokio::test]
+async fn members_who_show_much_are_read_as_a_state() {
+    let server = start(Backplane::Memory).await;
+    let mut ws = Ws::open(server.address, &Query::default().client("client-0")).await;
+    ws.until("welcome").await;
+    let shown = "x".repeat(60_000);
+    for (number, answer) in ["presence", "presence", "presence", "presence", "error"].into_iter().enumerate() {
+        let channel = json!({"name": "room:a", "presence": shown});
+        let body = json!({"channels": [channel], "client": format!("client-{number}"), "wait": 0});
+        Request::post("/rt/poll", body.to_string()).send(server.address).await;
+        let told = ws.ask(json!({"type": "presence", "channel": "room:a"})).await;
+        assert_eq!(type_of(&told), answer, "{} members", number + 1);
+        assert!(answer == "presence" || told["code"] == "too_large", "{told}");
+    }
+    assert_eq!(clients(&server, "room:a").await.len(), 5);
 }

@@ -121,6 +121,26 @@ async fn what_a_member_shows_is_its_own_connections_to_say() {
     assert_eq!((&members[0]["client"], &members[0]["data"]), (&json!("client-a"), &json!({"client": "client-b"})));
 }
 
+/// What is more than an answer may hold is refused, and can be read from the members' channel.
+#[tokio::test]
+async fn what_all_members_show_together_is_bounded_in_an_answer() {
+    let server = start(Backplane::Memory).await;
+    let mut members = Vec::new();
+    for number in 0..5 {
+        let mut ws = Ws::open(server.address, &Query::default().client(&format!("client-{number}"))).await;
+        ws.until("welcome").await;
+        let shown = "x".repeat(60_000);
+        ws.ask(json!({"type": "subscribe", "channel": "room:a", "presence": shown})).await;
+        let (_, answer) = send(&server, json!({"type": "presence", "channel": "room:a"})).await;
+        match number {
+            4 => assert_eq!(answer["code"], "too_large", "five of 60,000 are more than 256 KiB"),
+            _ => assert_eq!(answer["members"].as_array().unwrap().len(), number + 1),
+        }
+        members.push(ws);
+    }
+    assert_eq!(clients(&server, "room:a").await.len(), 5);
+}
+
 /// The message limit holds for what a member shows.
 #[tokio::test]
 async fn what_a_member_shows_is_bounded() {

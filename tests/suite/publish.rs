@@ -9,6 +9,7 @@ use tricast::Draft;
 
 use crate::client::http::{Request, Response};
 use crate::client::{Poll, Query, Reader, Transport, Ws};
+use crate::public::Names;
 use crate::server::{Backplane, Server};
 
 async fn post(server: &Server, commands: &Value) -> Response {
@@ -73,6 +74,34 @@ async fn an_id_belongs_to_its_publisher_and_its_channel() {
     assert!(server.append("chat:a", draft()).await.duplicate);
     assert_eq!(ask(&server, &publish("chat:b")).await["duplicate"], false, "and so is another channel's");
     assert_eq!(data_of(&server, "chat:a").await, ["caller", "server"]);
+}
+
+/// A user has ids of its own, whatever it comes by: nobody else can make its publish a repeat.
+#[tokio::test]
+async fn a_user_has_ids_of_its_own_on_every_way_in() {
+    let build = |builder: tricast::Builder| builder.authenticate(Names { required: false });
+    let server = Server::start_with(Backplane::Memory, build, |serve| serve).await;
+    let publish = |who: &str| json!({"type": "publish", "channel": "chat:a", "data": who, "id": "one"});
+    let by_send = |who: &'static str| {
+        let command = publish(who).to_string();
+        Request::post("/rt/send", command).header("Authorization", format!("Bearer {who}")).send(server.address)
+    };
+    assert_eq!(ask(&server, &publish("nobody")).await["duplicate"], false);
+    let mut positions = Vec::new();
+    for who in ["ann", "bob"] {
+        let first = by_send(who).await.json().await;
+        assert_eq!(first["duplicate"], false, "{who}: {first}");
+        positions.push(first["position"].clone());
+    }
+    for (who, position) in ["ann", "bob"].into_iter().zip(&positions) {
+        let offer = format!("tricast.v1, bearer.{who}");
+        let mut ws = Ws::connect(server.address, "/rt/ws", &[("Sec-WebSocket-Protocol", &offer)]).await;
+        ws.until("welcome").await;
+        for again in [ws.ask(publish(who)).await, by_send(who).await.json().await] {
+            assert_eq!((&again["duplicate"], &again["position"]), (&json!(true), position), "{who}");
+        }
+    }
+    assert_eq!(data_of(&server, "chat:a").await, ["nobody", "ann", "bob"]);
 }
 
 /// An `id` is remembered for 5 minutes.

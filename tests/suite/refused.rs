@@ -103,7 +103,9 @@ async fn on_ws_the_refused_are_errors_and_the_others_go_on() {
 async fn a_bad_query_is_told_on_ws_after_the_upgrade() {
     let server = Server::start(Backplane::Memory).await;
     let many: Vec<String> = (0..33).map(|n| format!("channel=chat:{n}")).collect();
+    let long = format!("channel=chat:a&unknown={}", "x".repeat(32 * 1024));
     let cases = [
+        (&*long, "bad_request", 4400),
         ("channel=chat:a&channel=chat:a", "bad_request", 4400),
         ("channel=chat%20a", "bad_request", 4400),
         ("channel=chat:a&from=newest", "bad_request", 4400),
@@ -125,6 +127,9 @@ async fn a_bad_query_is_refused_by_status() {
     for transport in HTTP_OF_MANY {
         let twice = Query::of_all(&["chat:a", "chat:a"]).request(transport);
         assert_refused(&server, twice, 400, "bad_request", Some("chat:a")).await;
+        let long = Query::of("chat:a").cursor("x".repeat(32 * 1024)).request(transport);
+        let status = long.send(server.address).await.status;
+        assert_eq!(status, if transport.posts() { 200 } else { 400 }, "{transport:?}");
         let short_id = Query::of("chat:a").client("short").request(transport);
         assert_refused(&server, short_id, 400, "bad_request", None).await;
         let most = if transport.posts() { 128 } else { 32 };

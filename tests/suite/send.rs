@@ -31,6 +31,17 @@ async fn a_single_command_answers_by_its_status_and_nobody_keeps_the_answer() {
     assert_eq!(post(&server, publish("news:a", 1).to_string()).await.status, 403);
 }
 
+/// Protocol, 6: nothing answers a `pong`, so alone it has an empty answer.
+#[tokio::test]
+async fn a_pong_has_no_answer() {
+    let server = Server::start(Backplane::Memory).await;
+    let pong = json!({"type": "pong", "ref": 1});
+    let response = post(&server, pong.to_string()).await;
+    assert_eq!((response.status, response.json().await), (200, json!([])));
+    let both = post(&server, json!([pong, {"type": "ping"}]).to_string()).await;
+    assert_eq!((both.status, both.json().await), (200, json!([{"type": "pong"}])));
+}
+
 #[tokio::test]
 async fn an_array_answers_each_in_order_and_200_whatever_failed() {
     let server = Server::start(Backplane::Memory).await;

@@ -137,10 +137,23 @@ impl Server {
         self.clock.advance(time);
     }
 
+    /// Lets time pass on the node's clock and on the runtime's: a second of the one is a second of the other.
+    pub(crate) async fn let_really_pass(&self, time: Duration) {
+        self.let_pass(time);
+        pass_on_timers(time).await;
+    }
+
     /// The authority that a browser on this machine would call it by.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// Lets time pass by which timers go off, but not the node's clock.
+pub(crate) async fn pass_on_timers(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 impl Drop for Server {

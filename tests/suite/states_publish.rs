@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tricast::core::position::Seq;
-use tricast::core::protocol::Code;
-use tricast::{Draft, PublishError};
+use tricast::{Code, Draft, PublishError, Seq};
 
 use crate::client::http::Request;
 use crate::client::{Answer, Query, Transport, Ws, type_of};
@@ -162,16 +160,38 @@ async fn a_heavy_state_refuses_what_would_make_it_heavier() {
 #[tokio::test]
 async fn deleting_an_absent_key_appends_nothing_and_answers_the_head() {
     let server = Server::start(Backplane::Memory).await;
-    let delete = json!({"channel": "map:a", "key": "k", "deleted": true, "id": "d"});
+    let delete = json!({"channel": "map:a", "key": "k", "deleted": true});
     let (_, answer) = ask(&server, delete.clone()).await;
     let epoch = server.epoch("map:a").await;
     assert_eq!((&answer["position"], &answer["duplicate"]), (&json!(format!("{epoch}-0")), &json!(false)));
     set(&server, on("map:a", "other")).await;
-    assert_eq!(set(&server, delete).await, 1, "absent still, and the head has moved");
+    assert_eq!(set(&server, delete.clone()).await, 1, "absent still, and the head has moved");
     assert_eq!(set(&server, on("map:a", "k")).await, 2);
-    let once_more = json!({"channel": "map:a", "key": "k", "deleted": true});
-    assert_eq!((set(&server, once_more.clone()).await, set(&server, once_more).await), (3, 3));
+    assert_eq!((set(&server, delete.clone()).await, set(&server, delete).await), (3, 3));
     assert_eq!(set(&server, on("map:a", "k")).await, 4);
+}
+
+/// Protocol, 5.1 and 5.3: a repeat changes nothing, be it of a deletion that found nothing to delete.
+#[tokio::test]
+async fn repeating_a_deletion_deletes_nothing_that_was_set_since() {
+    let server = Server::start(Backplane::Memory).await;
+    for (board, was_present) in [("map:a", false), ("map:b", true)] {
+        if was_present {
+            set(&server, on(board, "k")).await;
+        }
+        let delete = json!({"channel": board, "key": "k", "deleted": true, "id": "d"});
+        let (_, first) = ask(&server, delete.clone()).await;
+        assert_eq!(first["duplicate"], false);
+        let seq = set(&server, on(board, "k")).await;
+        let (_, repeat) = ask(&server, delete.clone()).await;
+        assert_eq!((&repeat["position"], &repeat["duplicate"]), (&first["position"], &json!(true)));
+        let mut ws = Ws::open(server.address, &Query::default()).await;
+        ws.until("welcome").await;
+        let mut command = delete;
+        command["type"] = json!("publish");
+        assert_eq!(ws.ask(command).await, repeat);
+        assert_eq!(entries(&server, board).await, [(seq, "k".to_owned())]);
+    }
 }
 
 /// Protocol, 4: `key` is 1 to 128 bytes without control characters, required on a state and refused on a stream, as

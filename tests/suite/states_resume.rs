@@ -1,8 +1,9 @@
 //! Cut in the middle of a snapshot, and coming back later. Protocol, 5.2 and 5.3: a position with a base converges
 //! without a gap as long as no deletion after its base is forgotten; what cannot be continued starts over, and is told.
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use tricast::Draft;
+use tricast::{Draft, Read, Start};
 
 use crate::board::{Board, View};
 use crate::client::{Answer, Query, Reader, Sse, Transport, seq_of, type_of};
@@ -282,6 +283,38 @@ async fn paging_while_keys_churn_converges_without_a_gap() {
     board.assert_shown(&view, seq);
 }
 
+/// A reader that leaves again and again in the middle of its snapshot, each time for another transport, while keys
+/// change and all deletions of before the base are forgotten.
+#[tokio::test]
+async fn hopping_between_transports_while_keys_churn_converges_without_a_gap() {
+    let case = Case { transport: Transport::Ws, backplane: Backplane::Memory };
+    let mut board = large(case).await;
+    let (mut view, mut query) = (View::default(), board.query());
+    let mut hops = MANY.into_iter().cycle();
+    let live = loop {
+        let mut reader = board.read(hops.next().unwrap(), query.clone()).await;
+        let stop = view.seq + 100;
+        let mut live = None;
+        while live.is_none() && (view.seq < stop || !reader.is_at_rest()) {
+            let event = reader.next_event().await;
+            assert_ne!(type_of(&event), "gap", "{event}");
+            if type_of(&event) == "live" { live = Some(seq_of(&event["position"])) } else { view.take(&event) }
+        }
+        if let Some(live) = live {
+            break live;
+        }
+        query = query.cursor(reader.cursor());
+        drop(reader);
+        let told = format!("k{}", view.seq - 50);
+        board.delete(told.as_str()).await;
+        board.set_and_delete(&format!("at{}-", view.seq), 150).await;
+        board.set(told).await;
+        board.delete(format!("k{}", view.seq + 120)).await;
+    };
+    board.assert_shown(&view, live);
+    assert!(board.keys.len() > 1_800 + 450, "it hopped at least three times");
+}
+
 /// Two states on one connection, each with a base of its own.
 #[tokio::test]
 async fn a_cursor_holds_a_base_for_each_state() {
@@ -300,5 +333,32 @@ async fn a_cursor_holds_a_base_for_each_state() {
         assert_eq!(second.cursor, format!("{}-400,{}-400", epochs[0], epochs[1]));
         assert_eq!(second.types().iter().filter(|word| **word == "live").count(), 2);
         assert_eq!(second.seqs().len(), 2 * 144);
+    }
+}
+
+/// Inside the server a reader's position bears the base as well, also where a gap began the snapshot.
+#[tokio::test]
+async fn a_rust_reader_that_left_in_the_middle_of_a_snapshot_goes_on_without_a_gap() {
+    let mut board = Board::start(Backplane::Memory).await;
+    board.set_all(["a", "b", "c"].map(str::to_owned)).await;
+    board.set_and_delete("old", REMEMBERED + 1).await;
+    let channel = board.server.tricast.channel("map:a").unwrap();
+    let mut fresh = channel.read(Start::Earliest).await.unwrap();
+    let mut message = fresh.next().await;
+    let Some(Read::Message(first)) = &message else { panic!("{message:?}") };
+    let mut started_over = channel.read(Start::At(first.position())).await.unwrap();
+    message = started_over.next().await;
+    assert!(matches!(message, Some(Read::Gap(_))), "a bare position is before what is forgotten: {message:?}");
+    for (left, seqs) in [(fresh, 2..=3), (started_over, 1..=3)] {
+        let position = left.position();
+        drop(left);
+        let mut reader = channel.read(Start::At(position)).await.unwrap();
+        for seq in seqs {
+            message = reader.next().await;
+            let Some(Read::Message(message)) = &message else { panic!("{message:?} after {position}") };
+            assert_eq!(message.position().seq.get(), seq);
+        }
+        message = reader.next().await;
+        assert!(matches!(message, Some(Read::Live(at)) if at == reader.position() && at.base.is_none()), "{message:?}");
     }
 }

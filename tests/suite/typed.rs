@@ -136,3 +136,36 @@ async fn a_page_goes_on_from_the_position_it_was_rendered_with() {
     let unknown = server.tricast.channel("nowhere").unwrap().position().await;
     assert_eq!(unknown, Err(ReadError::UnknownChannel("nowhere".parse().unwrap())));
 }
+
+/// Before anything was written too, and though nobody has asked for the channel but by that.
+#[tokio::test]
+async fn a_page_that_was_rendered_before_the_first_message_misses_none() {
+    for transport in Transport::ALL {
+        let server = Server::start(Backplane::Memory).await;
+        let position = server.tricast.channel("chat:a").unwrap().position().await.unwrap().to_string();
+        server.publish_all("chat:a", [1, 2]).await;
+        let mut reader = Reader::open(transport, &server, &Query::of("chat:a").cursor(&position)).await;
+        assert_eq!(reader.seqs(2).await, [1, 2], "{transport:?}");
+    }
+}
+
+/// Of a state it is told what changed since, deletions with it, and nothing that the page shows already.
+#[tokio::test]
+async fn a_page_of_a_state_goes_on_from_the_position_it_was_rendered_with() {
+    let server = Server::start(Backplane::Memory).await;
+    let set = |key: &'static str| server.append("map:a", Draft::json(&1).unwrap().key(key));
+    set("a").await;
+    set("b").await;
+    let position = server.tricast.channel("map:a").unwrap().position().await.unwrap().to_string();
+    set("c").await;
+    server.append("map:a", Draft::delete("a")).await;
+    for transport in Transport::ALL.into_iter().filter(|transport| *transport != Transport::RawSse) {
+        let mut reader = Reader::open(transport, &server, &Query::of("map:a").cursor(&position)).await;
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let message = reader.message_but_live().await;
+            told.push((message["key"].as_str().unwrap().to_owned(), message["deleted"] == true));
+        }
+        assert_eq!(told, [("c".to_owned(), false), ("a".to_owned(), true)], "{transport:?}");
+    }
+}

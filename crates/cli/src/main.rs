@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 
+mod check;
+mod config;
 mod serve;
 
 /// Real-time channels over WebSocket, SSE and long-poll.
@@ -22,15 +24,21 @@ struct Program {
 enum Command {
     /// Serve channels until SIGTERM or Ctrl-C.
     Serve(serve::Options),
+    /// Checks a configuration file, and prints what would be served.
+    CheckConfig(check::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let program = Program::parse();
     log_to_stderr();
-    let outcome = match program.command {
-        Command::Serve(options) => serve::run(options).await,
-    };
+    match program.command {
+        Command::Serve(options) => told(serve::run(options).await),
+        Command::CheckConfig(options) => told(check::run(options).await),
+    }
+}
+
+fn told(outcome: Result<(), impl Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,6 +51,11 @@ async fn main() -> ExitCode {
 /// Logs go to stderr, for stdout is where other programs read the address. `RUST_LOG` chooses them.
 fn log_to_stderr() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    // Below that it shows whole frames, and so the tokens that come in band, whatever `RUST_LOG` asks for.
+    let filter = match "tungstenite=info".parse::<Directive>() {
+        Ok(no_frames) => filter.add_directive(no_frames),
+        Err(_) => filter,
+    };
     let coloured = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(coloured).init();
 }

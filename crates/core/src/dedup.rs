@@ -26,14 +26,21 @@ use crate::position::Seq;
 #[derive(Debug, Default)]
 pub struct Dedup {
     windows: HashMap<Scope, Window>,
-    /// Bytes of all ids' texts.
-    texts: usize,
+    /// Of all windows, kept so that neither appending nor reading goes through them.
+    bytes: usize,
+    /// Until when [`Dedup::expire`] need not look; `None`: there is nothing to find.
+    look_at_ms: Option<u64>,
 }
+
+/// The least time between two looks at all windows for what is over.
+const LOOK_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 struct Window {
     known: HashMap<Arc<str>, Entry>,
     oldest_first: VecDeque<Arc<str>>,
+    /// Bytes of the ids' texts.
+    texts: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,26 +60,35 @@ impl Dedup {
     /// Remembers that the message with this id is at `seq`. `now_ms` never goes back from one call to the next.
     pub fn remember(&mut self, publisher: &Scope, id: &str, seq: Seq, now_ms: u64) {
         let window = self.windows.entry(publisher.clone()).or_default();
+        let before = window.bytes();
         // First, so that an id that comes again after its time has one place in the order, not two.
-        let forgotten = window.expire(now_ms);
-        self.texts -= forgotten;
-        let id: Arc<str> = Arc::from(id);
-        if window.known.insert(Arc::clone(&id), Entry { seq, at_ms: now_ms }).is_none() {
-            self.texts += id.len();
-            window.oldest_first.push_back(id);
-        }
-        while window.oldest_first.len() > DEDUP_IDS {
-            self.texts -= window.forget_oldest();
-        }
+        window.expire(now_ms);
+        window.remember(Arc::from(id), Entry { seq, at_ms: now_ms });
+        self.bytes = self.bytes - before + window.bytes();
+        self.look_at_ms = self.look_at_ms.or(Some(now_ms.saturating_add(DEDUP_MS)));
     }
 
-    /// Forgets what is over at `now_ms`, to give its memory back; [`Dedup::find`] needs no such call.
-    pub fn expire(&mut self, now_ms: u64) {
-        let texts = &mut self.texts;
+    /// Forgets what is over at `now_ms`, to give its memory back, and returns how many bytes that is. What has just become
+    /// over may stay for a second; [`Dedup::find`] finds it no more.
+    pub fn expire(&mut self, now_ms: u64) -> usize {
+        if self.look_at_ms.is_none_or(|at| now_ms < at) {
+            return 0;
+        }
+        let before = self.bytes;
+        let (mut bytes, mut oldest_ms) = (0, None);
         self.windows.retain(|_, window| {
-            *texts -= window.expire(now_ms);
-            !window.known.is_empty()
+            window.expire(now_ms);
+            let oldest = window.oldest();
+            if let Some(entry) = oldest {
+                bytes += window.bytes();
+                oldest_ms = Some(oldest_ms.map_or(entry.at_ms, |at: u64| at.min(entry.at_ms)));
+            }
+            oldest.is_some()
         });
+        self.bytes = bytes;
+        let over_at = |at: u64| at.saturating_add(DEDUP_MS).max(now_ms.saturating_add(LOOK_MS));
+        self.look_at_ms = oldest_ms.map(over_at);
+        before.saturating_sub(bytes)
     }
 
     /// How many ids are remembered.
@@ -84,12 +100,7 @@ impl Dedup {
     /// Bytes that remembering costs: each id's text, and its places in the window's tables.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        const TEXT: usize = 2 * size_of::<usize>();
-        const ENTRY: usize = size_of::<(Arc<str>, Entry)>() + 1;
-        // A hash table keeps an eighth of its places empty.
-        let table = |window: &Window| window.known.capacity() * 8 / 7 * ENTRY;
-        let places = |window: &Window| table(window) + window.oldest_first.capacity() * size_of::<Arc<str>>();
-        self.texts + self.len() * TEXT + self.windows.values().map(places).sum::<usize>()
+        self.bytes
     }
 
     /// Whether no id is remembered.
@@ -100,21 +111,41 @@ impl Dedup {
 }
 
 impl Window {
-    /// Forgets what is over; returns the bytes of its texts.
-    fn expire(&mut self, now_ms: u64) -> usize {
-        let mut texts = 0;
-        while let Some(oldest) = self.oldest_first.front()
-            && self.known.get(oldest).is_none_or(|entry| entry.is_over(now_ms))
-        {
-            texts += self.forget_oldest();
+    fn remember(&mut self, id: Arc<str>, entry: Entry) {
+        let length = id.len();
+        if self.known.insert(Arc::clone(&id), entry).is_none() {
+            self.texts += length;
+            self.oldest_first.push_back(id);
         }
-        texts
+        while self.oldest_first.len() > DEDUP_IDS {
+            self.forget_oldest();
+        }
     }
 
-    fn forget_oldest(&mut self) -> usize {
-        let Some(oldest) = self.oldest_first.pop_front() else { return 0 };
-        self.known.remove(&oldest);
-        oldest.len()
+    fn oldest(&self) -> Option<Entry> {
+        self.known.get(self.oldest_first.front()?).copied()
+    }
+
+    fn expire(&mut self, now_ms: u64) {
+        while self.oldest().is_some_and(|entry| entry.is_over(now_ms)) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.oldest_first.pop_front() {
+            self.known.remove(&oldest);
+            self.texts -= oldest.len();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        const TEXT: usize = 2 * size_of::<usize>();
+        const ENTRY: usize = size_of::<(Arc<str>, Entry)>() + 1;
+        // A hash table keeps an eighth of its places empty.
+        let table = self.known.capacity() * 8 / 7 * ENTRY;
+        let order = self.oldest_first.capacity() * size_of::<Arc<str>>();
+        self.texts + self.known.len() * TEXT + table + order
     }
 }
 
@@ -153,7 +184,29 @@ mod tests {
         dedup.remember(&who, "m", seq(2), DEDUP_MS);
         assert_eq!(dedup.find(&who, "m", DEDUP_MS), Some(seq(2)));
         assert_eq!(dedup.len(), 1);
-        dedup.expire(2 * DEDUP_MS);
-        assert!(dedup.is_empty());
+        assert!(dedup.expire(2 * DEDUP_MS) > 0);
+        assert_eq!((dedup.len(), dedup.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_over_is_given_back_publisher_by_publisher_and_to_the_byte() {
+        let (mut dedup, server, crowd) = (Dedup::default(), Identity::Server.scope(), Identity::Anonymous.scope());
+        dedup.remember(&server, "one", seq(1), 0);
+        let of_one = dedup.bytes();
+        dedup.remember(&crowd, "other", seq(2), 10_000);
+        dedup.remember(&crowd, "another", seq(3), 10_000 + DEDUP_MS / 2);
+        let of_all = dedup.bytes();
+        assert_eq!((dedup.expire(DEDUP_MS - 1), dedup.bytes()), (0, of_all));
+        assert_eq!((dedup.expire(DEDUP_MS), dedup.len()), (of_one, 2));
+        assert!(dedup.expire(10_000 + DEDUP_MS) > 0);
+        assert_eq!(dedup.len(), 1);
+        assert!(dedup.expire(10_000 + 2 * DEDUP_MS) > 0);
+        assert_eq!((dedup.len(), dedup.bytes()), (0, 0));
+        dedup.remember(&server, "one", seq(4), 20_000 + 2 * DEDUP_MS);
+        assert_eq!(
+            dedup.expire(20_000 + 3 * DEDUP_MS),
+            of_one,
+            "what is remembered after all was over is looked for too"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Every bound of what is parsed or kept, by name, with what happens beyond it.
 //!
 //! Nothing in Tricast is unbounded by omission. Bounds that an application may want to change are the defaults of
-//! configuration elsewhere; what stands here is the protocol's, or protects a parser.
+//! configuration elsewhere; what stands here is the protocol's, or protects a parser. `docs/limits.md` tells each with the
+//! test at its edge.
 
 /// The highest sequence number, 2^53-1: the largest integer a JavaScript number holds exactly. An epoch that reaches
 /// it refuses further messages (`unavailable`).
@@ -12,6 +13,16 @@ pub const CHANNEL_NAME_BYTES: usize = 255;
 
 /// Bytes of a system channel's name, which begins with `@`; longer: `bad_request`.
 pub const SYSTEM_CHANNEL_NAME_BYTES: usize = 266;
+
+/// Bytes of a query string; longer: `bad_request`. A full list of channels and a cursor for it fit, percent-encoded.
+pub const QUERY_BYTES: usize = 32 * 1024;
+
+/// Bytes that a subscribe query's body may have for each channel of a connection: its name, where it starts, its place in
+/// the cursor, and what its presence member shows; a longer body: `too_large`.
+pub const QUERY_BODY_BYTES_PER_CHANNEL: usize = 2 * 1024;
+
+/// Seconds that a body may take to arrive; a slower one: `timeout`.
+pub const BODY_SECONDS: u64 = 20;
 
 /// Bytes of a cursor in a query or a `Last-Event-ID` header; a longer one counts as unknown positions (`gap`).
 pub const CURSOR_BYTES: usize = 4096;
@@ -31,7 +42,7 @@ pub const MESSAGE_BYTES: usize = 65_536;
 /// What a WebSocket message may carry beyond twice the message limit before it is closed with 1009.
 pub const COMMAND_OVERHEAD_BYTES: usize = 16 * 1024;
 
-/// What a body of `send` may carry per command beyond the message limit; a longer body: 413.
+/// What a body of `send` may carry per command beyond the message limit; a longer body: `too_large`.
 pub const SEND_OVERHEAD_BYTES: usize = 2 * 1024;
 
 /// Commands in one array; more: `bad_request`.
@@ -101,8 +112,8 @@ pub const STATE_KEEP: u64 = 10_000;
 /// `too_large`.
 pub const STATE_KEEP_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Deletions that a state remembers; the oldest are forgotten first, and readers who stand before them and bear no base
-/// are told of a gap.
+/// Deletions that a state remembers, the oldest forgotten first, for as long as it holds a key and a day longer. Readers
+/// who stand before those forgotten and bear no base are told of a gap.
 pub const STATE_DELETIONS: usize = 1_000;
 
 /// Members of one `presence` answer; of a channel with more it is refused (`too_large`), for they can be read page by
@@ -117,3 +128,18 @@ pub const PRESENCE_PER_NODE: usize = 1_000_000;
 
 /// Bytes of a rule's pattern, and of each parameter's name; longer: a configuration error.
 pub const PATTERN_BYTES: usize = 255;
+
+/// Bytes of a user's id; a token whose `sub` is longer: `unauthorized`.
+pub const USER_ID_BYTES: usize = 128;
+
+/// Patterns of the capabilities of one token; a token with more: `unauthorized`.
+pub const CAPABILITIES: usize = 128;
+
+/// Bytes of a token; longer: `unauthorized`.
+pub const TOKEN_BYTES: usize = 8 * 1024;
+
+/// Bytes of a presence member's key, `<user>/<client>`.
+pub const SYSTEM_KEY_BYTES: usize = 200;
+
+/// Milliseconds that a token is believed beyond its end, and before its beginning, for clocks differ a little.
+pub const TOKEN_LEEWAY_MS: u64 = 5_000;

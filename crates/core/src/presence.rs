@@ -21,6 +21,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::access::UserId;
 use crate::channel::ChannelName;
 use crate::json::Json;
 use crate::limits::PRESENCE_PER_NODE;
@@ -32,10 +33,14 @@ use crate::protocol::event::Member;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A client on a channel. Cheap to clone.
+///
+/// A client id is public, so it is the user as well who makes a member: nobody takes another's place by borrowing an id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Who {
     /// The channel; not that of its members.
     pub channel: ChannelName,
+    /// The user, if signed in.
+    pub user: Option<UserId>,
     /// The client.
     pub client: ClientId,
 }
@@ -69,7 +74,7 @@ pub enum Outcome {
 /// use tricast_core::presence::{Change, Outcome, Presence, Who};
 ///
 /// let (grace, at) = (Duration::from_secs(5), Duration::from_secs);
-/// let who = Who { channel: "chat:1".parse()?, client: "Zk3_x-91".parse()? };
+/// let who = Who { channel: "chat:1".parse()?, user: None, client: "Zk3_x-91".parse()? };
 /// let mut presence = Presence::new(10_000);
 /// assert!(presence.hold(&who, None, 1_700_000_000_000));
 /// let show = presence.next(&who).unwrap();
@@ -87,12 +92,15 @@ pub enum Outcome {
 /// ```
 #[derive(Debug)]
 pub struct Presence {
-    channels: HashMap<ChannelName, HashMap<ClientId, Place>>,
+    channels: HashMap<ChannelName, HashMap<Key, Place>>,
     due: BTreeSet<(Duration, Who)>,
     members: usize,
     most_per_channel: usize,
     most: usize,
 }
+
+/// Which of a channel's members.
+type Key = (Option<UserId>, ClientId);
 
 #[derive(Debug)]
 struct Place {
@@ -121,6 +129,12 @@ struct Entry {
     data: Option<Json>,
 }
 
+impl Who {
+    fn key(&self) -> Key {
+        (self.user.clone(), self.client.clone())
+    }
+}
+
 impl Presence {
     /// Nobody anywhere, and at most so many members on any channel.
     #[must_use]
@@ -145,7 +159,7 @@ impl Presence {
             self.members += 1;
         }
         let places = self.channels.entry(who.channel.clone()).or_default();
-        let place = places.entry(who.client.clone()).or_insert_with(|| Place::new(wall_ms));
+        let place = places.entry(who.key()).or_insert_with(|| Place::new(wall_ms));
         // It comes anew, even if its entry has not been removed yet.
         if std::mem::take(&mut place.gone) {
             (place.since, place.data) = (wall_ms, None);
@@ -178,6 +192,12 @@ impl Presence {
         true
     }
 
+    /// What a member shows.
+    #[must_use]
+    pub fn shown(&self, who: &Who) -> Option<&Json> {
+        self.place(who)?.data.as_ref()
+    }
+
     /// When the next place is over, or a write is to be tried again.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
@@ -192,7 +212,7 @@ impl Presence {
             let Some(place) = self.place_mut(&who) else { continue };
             let standing = (place.holds == 0 && now < place.until).then_some(place.until);
             place.gone = place.holds == 0 && standing.is_none();
-            let concerned = place.gone || place.change(&who.client).is_some();
+            let concerned = place.gone || place.change(&who).is_some();
             self.schedule(&who, standing);
             self.forget_settled(&who);
             if concerned {
@@ -205,7 +225,7 @@ impl Presence {
     /// What is to be written for a member, if nobody is writing for it. [`Presence::written`] has to follow.
     pub fn next(&mut self, who: &Who) -> Option<Change> {
         let place = self.place_mut(who)?;
-        let change = place.change(&who.client)?;
+        let change = place.change(who)?;
         place.writing = true;
         Some(change)
     }
@@ -240,11 +260,11 @@ impl Presence {
     }
 
     fn place(&self, who: &Who) -> Option<&Place> {
-        self.channels.get(&who.channel)?.get(&who.client)
+        self.channels.get(&who.channel)?.get(&who.key())
     }
 
     fn place_mut(&mut self, who: &Who) -> Option<&mut Place> {
-        self.channels.get_mut(&who.channel)?.get_mut(&who.client)
+        self.channels.get_mut(&who.channel)?.get_mut(&who.key())
     }
 
     fn schedule(&mut self, who: &Who, due: Option<Duration>) {
@@ -265,7 +285,7 @@ impl Presence {
         }
         self.schedule(who, None);
         if let Some(places) = self.channels.get_mut(&who.channel) {
-            places.remove(&who.client);
+            places.remove(&who.key());
             if places.is_empty() {
                 self.channels.remove(&who.channel);
             }
@@ -290,15 +310,16 @@ impl Place {
     }
 
     /// What is to be written, if nobody is writing.
-    fn change(&self, client: &ClientId) -> Option<Change> {
+    fn change(&self, who: &Who) -> Option<Change> {
         match &self.entry {
             _ if self.writing => None,
             Some(entry) if self.gone => Some(Change::Remove(entry.seq)),
             None if self.gone || self.refused => None,
             Some(entry) if (entry.since, &entry.data) == (self.since, &self.data) => None,
             Some(_) | None => {
-                let (client, data) = (client.clone(), self.data.clone());
-                Some(Change::Show(Member { client, user: None, data, since: self.since }))
+                let (client, data) = (who.client.clone(), self.data.clone());
+                let user = who.user.as_ref().map(|user| Box::from(user.as_str()));
+                Some(Change::Show(Member { client, user, data, since: self.since }))
             }
         }
     }
@@ -313,7 +334,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(5);
 
     fn who(channel: &str, client: &str) -> Who {
-        Who { channel: channel.parse().unwrap(), client: format!("client-{client}").parse().unwrap() }
+        Who { channel: channel.parse().unwrap(), user: None, client: format!("client-{client}").parse().unwrap() }
     }
 
     fn json(text: &str) -> Json {

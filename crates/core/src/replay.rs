@@ -50,17 +50,38 @@ pub fn decide(kind: Kind, asked: Option<Position>, head: &Head) -> Decision {
     }
 }
 
+/// Whether the log may have given this position to somebody: it is of this epoch, and not beyond the head.
+#[must_use]
+pub fn is_given(kind: Kind, position: Position, head: &Head) -> bool {
+    let Position { epoch, seq, base } = position;
+    // Only a snapshot has a base.
+    let base_is_given = base.is_none_or(|base| kind == Kind::State && base <= head.head);
+    epoch == head.epoch && seq <= head.head && base_is_given
+}
+
+/// Where a reader begins who brought something to continue from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// What it is given comes after this: its own position where it is continued, else what replaces it.
+    pub position: Position,
+    /// Why it is not continued.
+    pub gap: Option<GapReason>,
+}
+
 /// What becomes of a reader whose cursor said this of the channel.
 ///
 /// `None` where the channel is left to its [`Start`].
 #[must_use]
-pub fn decide_place(kind: Kind, place: Place, head: &Head) -> Option<Decision> {
+pub fn decide_place(kind: Kind, place: Place, head: &Head) -> Option<Beginning> {
     match place {
         Place::Fresh => None,
-        Place::At(position) => Some(decide(kind, Some(position), head)),
+        Place::At(asked) => Some(match decide(kind, Some(asked), head) {
+            Decision::Continue => Beginning { position: asked, gap: None },
+            Decision::Gap { reason, position } => Beginning { position, gap: Some(reason) },
+        }),
         Place::Lost { unreadable } => {
             let reason = if unreadable { GapReason::Unknown } else { GapReason::Epoch };
-            Some(Decision::Gap { reason, position: oldest(kind, head) })
+            Some(Beginning { position: oldest(kind, head), gap: Some(reason) })
         }
     }
 }

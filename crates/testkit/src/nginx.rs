@@ -23,6 +23,9 @@ pub enum Preset {
     NoUpgrade,
     /// As [`NoUpgrade`](Self::NoUpgrade), and `/rt/sse` answers 403 too.
     PollOnly,
+    /// As [`NoUpgrade`](Self::NoUpgrade), and it collects answers before it passes them on, whatever they ask for: an
+    /// event stream never comes.
+    Buffering,
     /// Upgrades pass and nothing is buffered.
     Proper,
 }
@@ -33,6 +36,7 @@ impl Preset {
             Self::Plain => include_str!("../nginx/plain.conf"),
             Self::NoUpgrade => include_str!("../nginx/no_upgrade.conf"),
             Self::PollOnly => include_str!("../nginx/poll_only.conf"),
+            Self::Buffering => include_str!("../nginx/buffering.conf"),
             Self::Proper => include_str!("../nginx/proper.conf"),
         }
     }

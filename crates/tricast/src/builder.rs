@@ -9,14 +9,16 @@ use tricast_core::channel::{Pattern, PatternError, Rule, RuleError};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
+use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
+use crate::edge::EdgeSettings;
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
-use crate::hub::{Capacity, Config, Feeds, Hub};
+use crate::hub::{Capacity, Config, Feeds, Hub, Parts, Ruled};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
 
-/// Channels alive on a node unless configured.
+/// Channels that a node keeps unless configured.
 const CHANNELS: usize = 1_000_000;
 
 /// Bytes of all logs unless configured.
@@ -53,6 +55,8 @@ pub struct Builder {
     capacity: Capacity,
     pub(crate) hooks: HooksBuilder,
     hook_timeout: Duration,
+    pub(crate) edge: EdgeSettings,
+    auth: Arc<dyn AnyAuthenticator>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
@@ -73,6 +77,8 @@ impl Default for Builder {
             capacity: Capacity { channels: CHANNELS, bytes: MEMORY_BYTES },
             hooks: HooksBuilder::default(),
             hook_timeout: HOOK_TIMEOUT,
+            edge: EdgeSettings::default(),
+            auth: Arc::new(Nobody),
             clock: None,
             entropy: None,
         }
@@ -84,6 +90,30 @@ impl Builder {
     /// a channel that none matches does not exist.
     pub fn rule(mut self, pattern: impl Into<String>, rule: Rule) -> Self {
         self.rules.push((pattern.into(), rule));
+        self
+    }
+
+    /// Says how to find out who a caller is. Without it every caller is anonymous.
+    ///
+    /// # Examples
+    /// ```
+    /// use axum::Extension;
+    /// use tricast::auth::{Authenticated, FromRequest};
+    /// use tricast::{Access, Rule, Tricast, User};
+    ///
+    /// // What the application's own middleware puts into each request.
+    /// #[derive(Clone)]
+    /// struct Account(String);
+    ///
+    /// let builder = Tricast::builder()
+    ///     .authenticate(FromRequest::new(|Extension(Account(id)): Extension<Account>| {
+    ///         Some(Authenticated::user(User::new(id.parse().ok()?)))
+    ///     }))
+    ///     .rule("user:{user}", Rule::stream().subscribe(Access::Owner));
+    /// # let _ = builder;
+    /// ```
+    pub fn authenticate(mut self, authenticator: impl Authenticator) -> Self {
+        self.auth = Arc::new(authenticator);
         self
     }
 
@@ -99,7 +129,7 @@ impl Builder {
         self
     }
 
-    /// Sets how many channels this node keeps. For one more, those that are idle longest and that nobody reads are
+    /// Sets how many channels this node keeps, those at rest included. For one more, those that are idle longest and that nobody reads are
     /// forgotten; where all are read it is refused as `unavailable`. Default: 1,000,000.
     pub fn channels(mut self, channels: usize) -> Self {
         self.capacity.channels = channels;
@@ -181,21 +211,30 @@ impl Builder {
     /// Outside a Tokio runtime.
     pub async fn build(self) -> Result<Tricast, BuildError> {
         let rules = self.rules.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+        let public = rules.iter().find(|ruled| ruled.rule.is_public());
+        if let Some(ruled) = public.filter(|_| self.auth.is_required()) {
+            return Err(BuildError::NotPublic(ruled.pattern.as_str().to_owned()));
+        }
         check_config(&self.config, self.capacity, self.hook_timeout)?;
         let hooks = self.hooks.build(self.hook_timeout)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let edge = self.edge.build(Arc::clone(&clock))?;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
-        let feeds = Feeds::new(self.capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
+        // The log of what is taken back is none of the application's channels.
+        let capacity = Capacity { channels: self.capacity.channels + 1, ..self.capacity };
+        let feeds = Feeds::new(capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
         let feeds = Arc::new(feeds);
         let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
         backplane.attach(Arc::clone(&feeds) as _);
         let expire = backplane.expire();
-        let hub = Arc::new(Hub::new(self.config, rules, hooks, feeds, backplane, clock, entropy));
+        let (config, auth) = (self.config, self.auth);
+        let hub = Arc::new(Hub::new(Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy }));
         tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
+        tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.revocations).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
         Ok(Tricast::new(hub))
     }
@@ -224,10 +263,10 @@ async fn maintain(hub: std::sync::Weak<Hub>) {
     }
 }
 
-fn checked((pattern, rule): (String, Rule)) -> Result<(Pattern, Arc<Rule>), BuildError> {
+fn checked((pattern, rule): (String, Rule)) -> Result<Ruled, BuildError> {
     let parsed = pattern.parse::<Pattern>().map_err(BuildError::Pattern)?;
-    match rule.check() {
-        Ok(()) => Ok((parsed, Arc::new(rule))),
+    match rule.check(&parsed) {
+        Ok(()) => Ok(Ruled { pattern: Arc::new(parsed), rule: Arc::new(rule) }),
         Err(problem) => Err(BuildError::Rule { pattern, problem }),
     }
 }
@@ -277,6 +316,9 @@ pub enum BuildError {
         #[source]
         problem: RuleError,
     },
+    /// A rule is public, and every caller has to say who it is.
+    #[error("the rule for {0:?} is public, but every caller has to be authenticated")]
+    NotPublic(String),
     /// The method of a call is empty or longer than 128 bytes, or is served twice.
     #[error("the method {0:?} must have 1 to 128 bytes and one hook")]
     Method(String),
@@ -286,6 +328,12 @@ pub enum BuildError {
     /// A setting is larger than anything sensible: 16 MiB of message, 65,536 channels, a day.
     #[error("{0} is too large")]
     TooLarge(&'static str),
+    /// An origin to be let in is none.
+    #[error("allowed_origins: {0:?} is no origin, `scheme://host[:port]`")]
+    Origin(String),
+    /// A proxy to be trusted is neither a network nor an address.
+    #[error("trusted_proxies: {0:?} is neither a network, as `10.0.0.0/8`, nor an address")]
+    Proxy(String),
     /// The system has no randomness to give.
     #[error("the system's random generator does not work")]
     Entropy(#[source] getrandom::Error),
@@ -329,5 +377,11 @@ mod tests {
         }
         assert_eq!(error(builder().hook_timeout(Duration::ZERO)).await, "hook_timeout must not be zero");
         assert_eq!(error(builder().heartbeat_ws(Duration::MAX)).await, "heartbeat_ws is too large");
+        assert_eq!(error(builder().connections(0)).await, "connections must not be zero");
+        assert_eq!(error(builder().publishes_per_second(1_000_001)).await, "publishes_per_second is too large");
+        let no_origin = error(builder().allowed_origins(["https://app.example", "null"])).await;
+        assert_eq!(no_origin, "allowed_origins: \"null\" is no origin, `scheme://host[:port]`");
+        let no_network = error(builder().trusted_proxies(["10.0.0.0/8", "proxy"])).await;
+        assert!(no_network.starts_with("trusted_proxies: \"proxy\" is neither"), "{no_network}");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::channel::{ChannelName, NameError};
 use tricast_core::log::Appended;
 use tricast_core::message::Draft;
@@ -18,9 +18,11 @@ use tricast_core::protocol::Start;
 use tricast_core::protocol::event::Member;
 
 use crate::builder::Builder;
-use crate::hub::{Action, Hub, PublishError};
+use crate::hub::{Hub, PublishError};
 use crate::members::{self, PresenceError};
+use crate::metrics;
 use crate::reader::{ReadError, Reader};
+use crate::revocation::RevokeError;
 use crate::transport::sse::{SseRequest, SseResponse};
 
 /// Channels to which one [`Tricast::publish_many`] publishes at once.
@@ -158,6 +160,36 @@ impl Tricast {
         SseResponse::new(Arc::clone(&self.hub), request)
     }
 
+    /// Takes back all that a user has: ends the user's connections, on every node, with `bye unauthorized`. Resolves when
+    /// it is in the log that all nodes obey.
+    ///
+    /// Tokens that were issued before, by their `iat`, are refused from then on, and so are those without one; for a day at
+    /// most, of the newest 10,000 users who were revoked. What your application itself let the user in by (a session, an
+    /// identity without [`crate::auth::Authenticated::since_ms`]) it has to end itself, before this.
+    ///
+    /// # Errors
+    /// The id is none, or the backplane is unavailable: then revoke again.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have revoked or not; revoke again.
+    pub async fn revoke(&self, user: &str) -> Result<Appended, RevokeError> {
+        Ok(self.hub.revoke(&user.parse()?, None).await?)
+    }
+
+    /// Ends a user's subscription to a channel on all its connections, with `unsubscribed`. Resolves when it is in the log
+    /// that all nodes obey.
+    ///
+    /// It ends what is; that the user may not subscribe again is for the rules, or [`Builder::on_subscribe`], to say.
+    ///
+    /// # Errors
+    /// The id or the name is none, or the backplane is unavailable: then revoke again.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have revoked or not; revoke again.
+    pub async fn revoke_subscription(&self, user: &str, channel: &str) -> Result<Appended, RevokeError> {
+        Ok(self.hub.revoke(&user.parse()?, Some(&channel.parse()?)).await?)
+    }
+
     /// Ends every connection with a `bye` that tells its client when to come back, and refuses new ones.
     ///
     /// Resolves when all have ended, or after `within`.
@@ -185,7 +217,7 @@ async fn publish_in_order(
     for (index, draft) in drafts {
         let outcome = match &stopped {
             Some(problem) => Err(problem.clone()),
-            None => hub.publish(&Identity::Server, &name, draft).await,
+            None => hub.publish(&Identity::Server, &name, draft).await.inspect(metrics::published),
         };
         stopped = outcome.as_ref().err().filter(|problem| problem.code().may_retry()).cloned();
         outcomes.push((index, outcome));
@@ -259,7 +291,7 @@ impl<T> Channel<T> {
     }
 
     pub(crate) async fn publish_draft(&self, draft: Draft) -> Result<Appended, PublishError> {
-        self.hub.publish(&Identity::Server, &self.name, draft).await
+        self.hub.publish(&Identity::Server, &self.name, draft).await.inspect(metrics::published)
     }
 
     pub(crate) async fn reader(&self, start: Start) -> Result<Reader, ReadError> {
@@ -275,6 +307,28 @@ impl Channel {
     ///
     /// # Cancel safety
     /// As [`Tricast::publish`].
+    ///
+    /// # Examples
+    /// A key of a state that is set only if nobody else has set it:
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tricast::{AppendError, BackplaneError, Code, Draft, PublishError, Rule, Seq, Tricast};
+    /// let tricast = Tricast::builder().rule("seats", Rule::state()).build().await?;
+    /// let seats = tricast.channel("seats")?;
+    /// let take = |name| Draft::json(name).map(|draft| draft.key("12A").only_if(Seq::ZERO));
+    /// let taken = seats.publish(take("ada")?).await?;
+    /// match seats.publish(take("bob")?).await {
+    ///     Err(PublishError::Backplane(BackplaneError::Refused(AppendError::Conflict { present }))) => {
+    ///         assert_eq!(present, taken.position.seq);
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// let late = seats.publish(take("eve")?).await.map_err(|problem| problem.code());
+    /// assert_eq!(late, Err(Code::Conflict));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn publish(&self, draft: Draft) -> Result<Appended, PublishError> {
         self.publish_draft(draft).await
     }

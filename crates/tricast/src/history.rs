@@ -1,6 +1,6 @@
 //! `history`: what is retained, a page at a time, without subscribing.
 
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::limits::BATCH_BYTES;
@@ -8,10 +8,10 @@ use tricast_core::log::{Head, Limit, Page};
 use tricast_core::position::Position;
 use tricast_core::protocol::event::{ErrorEvent, History};
 use tricast_core::protocol::{Code, Event, HistoryFrom, MessageEvent, Ref};
-use tricast_core::replay::{Decision, decide};
+use tricast_core::replay::{Decision, decide, is_given};
 
 use crate::commands::refused;
-use crate::hub::{Action, Hub};
+use crate::hub::Hub;
 
 /// What somebody asks for.
 pub(crate) struct Asked {
@@ -48,7 +48,7 @@ pub(crate) async fn answer(hub: &Hub, who: &Identity, asked: Asked) -> Event {
             gap,
         }),
         Ok(None) => {
-            let message = "the position is not one of the channel's present epoch";
+            let message = "the position is of another epoch of the channel, or beyond its head";
             let error = ErrorEvent::new(Code::Conflict, message);
             Event::Error(ErrorEvent { reference, channel: Some(channel), ..error })
         }
@@ -56,7 +56,7 @@ pub(crate) async fn answer(hub: &Hub, who: &Identity, asked: Asked) -> Event {
     }
 }
 
-/// `None` for a position that the log never gave, or not in this epoch.
+/// `None` for a position that the log never gave, or not in this epoch: what it means to its reader, nobody knows.
 async fn find(hub: &Hub, topic: &Topic, from: HistoryFrom, limit: Limit) -> Result<Option<Found>, BackplaneError> {
     let before = match from {
         HistoryFrom::After(after) => return find_after(hub, topic, after, limit).await,
@@ -64,7 +64,7 @@ async fn find(hub: &Hub, topic: &Topic, from: HistoryFrom, limit: Limit) -> Resu
         HistoryFrom::Newest => None,
     };
     let (head, page) = hub.backplane.read_back(topic, before.map(|before| before.seq), limit).await?;
-    if before.is_some_and(|before| before.epoch != head.epoch) {
+    if before.is_some_and(|before| !is_given(topic.rule.kind(), before, &head)) {
         return Ok(None);
     }
     let last = page.messages.last().map(|last| Position::new(head.epoch, last.seq));
@@ -75,11 +75,10 @@ async fn find(hub: &Hub, topic: &Topic, from: HistoryFrom, limit: Limit) -> Resu
 async fn find_after(hub: &Hub, topic: &Topic, after: Position, limit: Limit) -> Result<Option<Found>, BackplaneError> {
     let kind = topic.rule.kind();
     let head = hub.backplane.open(topic).await?;
-    let decision = decide(kind, Some(after), &head);
-    if after.epoch != head.epoch || after.seq > head.head {
+    if !is_given(kind, after, &head) {
         return Ok(None);
     }
-    let (start, gap) = match decision {
+    let (start, gap) = match decide(kind, Some(after), &head) {
         Decision::Continue => (after.seq, false),
         Decision::Gap { position, .. } => (position.seq, true),
     };

@@ -41,8 +41,11 @@
 //! [`serve`] has the accept loop that a real-time server wants: a long backlog, header and write deadlines, and a
 //! drain. `axum::serve` works as well, but nothing there ends an SSE stream whose reader stopped reading.
 
+pub mod auth;
 mod builder;
 mod commands;
+mod edge;
+mod ending;
 mod expiry;
 mod handle;
 mod history;
@@ -50,8 +53,10 @@ mod hooks;
 mod hub;
 mod members;
 mod memory;
+pub mod metrics;
 mod presence;
 mod reader;
+mod revocation;
 mod router;
 mod serve;
 mod session;
@@ -60,12 +65,14 @@ mod transport;
 mod typed;
 mod wake;
 
+pub use auth::Jwt;
 pub use builder::{BuildError, Builder};
 pub use handle::{Channel, Tricast, Untyped};
 pub use hooks::{Calling, Connecting, Disconnected, HookError, OnPublish, Publishing, Refused, Subscribing, Transport};
 pub use hub::PublishError;
 pub use members::PresenceError;
 pub use reader::{Read, ReadError, ReadMessage, Reader};
+pub use revocation::RevokeError;
 pub use serve::{Serve, bind, serve, shutdown_signal};
 pub use transport::sse::{SseRequest, SseResponse};
 #[doc(hidden)]
@@ -73,10 +80,11 @@ pub use transport::ws::echo::echo_router;
 pub use typed::{TypedRead, TypedReader};
 
 pub use tricast_core as core;
-pub use tricast_core::access::{Access, Identity};
-pub use tricast_core::channel::{ChannelName, Rule};
-pub use tricast_core::log::Appended;
-pub use tricast_core::message::{Draft, DraftError};
-pub use tricast_core::position::Position;
-pub use tricast_core::protocol::event::Member;
-pub use tricast_core::protocol::{ClientId, Start};
+pub use tricast_core::access::{Access, AccessRequest, Action, Capabilities, Identity, User, UserId};
+pub use tricast_core::backplane::BackplaneError;
+pub use tricast_core::channel::{ChannelName, NameError, Rule};
+pub use tricast_core::log::{AppendError, Appended};
+pub use tricast_core::message::{Draft, DraftError, Message, Payload};
+pub use tricast_core::position::{Epoch, Position, Seq};
+pub use tricast_core::protocol::event::{Gap, Member};
+pub use tricast_core::protocol::{ClientId, Code, GapReason, Start};

@@ -1,6 +1,6 @@
 //! Reading who is on a channel: the `presence` command, and what the application asks from Rust.
 
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, Topic};
 use tricast_core::json::Json;
@@ -10,7 +10,7 @@ use tricast_core::message::{Message, Payload};
 use tricast_core::protocol::Code;
 use tricast_core::protocol::event::Member;
 
-use crate::hub::{Action, Hub};
+use crate::hub::Hub;
 use crate::presence::NotShown;
 use crate::session::Session;
 
@@ -126,6 +126,7 @@ pub(crate) async fn answer(
     if !topic.rule.has_presence() {
         return Err(Problem::Off);
     }
+    hub.allow(who, Action::Subscribe, &channel.presence()).map_err(|_| Problem::Forbidden)?;
     if let Some(data) = data {
         show(hub, session.ok_or(Problem::NoConnection)?, channel, data).await?;
     }

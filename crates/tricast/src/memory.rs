@@ -15,7 +15,7 @@ use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
 use crate::expiry::Expiries;
-use crate::hub::Feeds;
+use crate::hub::{Feed, Feeds, Known};
 
 pub(crate) struct Memory {
     feeds: Arc<Feeds>,
@@ -38,7 +38,10 @@ impl Memory {
     }
 
     fn head(&self, topic: &Topic) -> Head {
-        let Some(feed) = self.feeds.get(&topic.name) else { return self.feeds.unwritten(&topic.name) };
+        let feed = match self.feeds.known(&topic.name) {
+            Known::Alive(feed) => feed,
+            Known::Empty(head) => return head,
+        };
         feed.with_log(|log| {
             log.forget(self.clock.wall_ms());
             log.head()
@@ -46,7 +49,10 @@ impl Memory {
     }
 
     fn append_now(&self, topic: &Topic, draft: Draft, publisher: &Scope) -> Result<Appended, BackplaneError> {
-        let feed = self.feeds.obtain_to_append(topic)?;
+        let feed = match self.emptied_by(topic, &draft) {
+            Some(feed) => feed,
+            None => self.feeds.obtain_to_append(topic)?,
+        };
         let stamp = Stamp { now_ms: self.clock.wall_ms(), tag: self.tag() };
         let (appended, next_expiry) = feed.with_log(|log| (log.append(draft, publisher, stamp), log.next_expiry()));
         let appended = appended?;
@@ -57,6 +63,12 @@ impl Memory {
             self.tell(&topic.name, appended.position);
         }
         Ok(appended)
+    }
+
+    /// The channel of which this draft deletes a key: that makes room, so it is not refused for want of it.
+    fn emptied_by(&self, topic: &Topic, draft: &Draft) -> Option<Arc<Feed>> {
+        let key = draft.key.as_deref().filter(|_| draft.payload.is_none())?;
+        self.feeds.get(&topic.name).filter(|feed| feed.with_log(|log| log.holds(key)))
     }
 
     /// Lets keys of states leave when their time is over. Ends when this backplane is dropped.
@@ -96,8 +108,9 @@ impl Memory {
     }
 
     fn read_now(&self, topic: &Topic, after: Position, limit: Limit) -> Slice {
-        let Some(feed) = self.feeds.get(&topic.name) else {
-            return Slice { head: self.feeds.unwritten(&topic.name), messages: Vec::new() };
+        let feed = match self.feeds.known(&topic.name) {
+            Known::Alive(feed) => feed,
+            Known::Empty(head) => return Slice { head, messages: Vec::new() },
         };
         feed.with_log(|log| {
             log.forget(self.clock.wall_ms());
@@ -113,8 +126,9 @@ impl Memory {
 
 impl Memory {
     fn read_back_now(&self, topic: &Topic, before: Option<Seq>, limit: Limit) -> (Head, Page) {
-        let Some(feed) = self.feeds.get(&topic.name) else {
-            return (self.feeds.unwritten(&topic.name), Page { messages: Vec::new(), more: false });
+        let feed = match self.feeds.known(&topic.name) {
+            Known::Alive(feed) => feed,
+            Known::Empty(head) => return (head, Page { messages: Vec::new(), more: false }),
         };
         feed.with_log(|log| {
             log.forget(self.clock.wall_ms());
@@ -195,6 +209,7 @@ impl Backplane for Memory {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::time::Duration;
     use tricast_core::access::Identity;
     use tricast_core::backplane::Uncertain;
     use tricast_core::channel::Rule;
@@ -290,5 +305,27 @@ mod tests {
         assert_eq!(heads.iter().map(|head| head.head.get()).collect::<Vec<_>>(), [0, 1]);
         backplane.unwatch(&topic("b")).await;
         assert_eq!(backplane.health().await, Health::Up);
+    }
+
+    #[tokio::test]
+    async fn a_channel_at_rest_answers_as_an_empty_log_does() {
+        let (entropy, clock) = (Seeded::new(1), Arc::new(VirtualClock::default()));
+        let capacity = Capacity { channels: 100, bytes: u64::MAX };
+        let feeds = Arc::new(Feeds::new(capacity, Arc::clone(&clock) as _, &entropy, Sweeper::start()));
+        let memory = Memory::new(Arc::clone(&feeds), Arc::clone(&clock) as _, &entropy);
+        let position = append(&memory, &topic("a"), "1").await.position;
+        clock.advance(Duration::from_secs(24 * 60 * 60));
+        let ask = async || {
+            let slice = memory.read(&topic("a"), position, Limit::default()).await.unwrap();
+            let (head, page) = memory.read_back(&topic("a"), None, Limit::default()).await.unwrap();
+            assert!(slice.messages.is_empty() && page.messages.is_empty() && !page.more);
+            [slice.head, head, memory.open(&topic("a")).await.unwrap()]
+        };
+        let alive = ask().await;
+        feeds.maintain(clock.wall_ms());
+        assert!(feeds.get(&topic("a").name).is_none());
+        assert_eq!(ask().await, alive);
+        assert_eq!(decide(Kind::Stream, Some(position), &alive[0]), Decision::Continue);
+        assert_eq!(append(&memory, &topic("a"), "2").await.position.seq.get(), 2);
     }
 }

@@ -8,19 +8,22 @@
 //! [`Presence::join`] resolves when the member is in the log, so whoever is told `subscribed` finds itself listed.
 
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tricast_core::access::{Identity, Scope};
+use siphasher::sip::SipHasher24;
+use tricast_core::access::{Identity, Scope, UserId};
 use tricast_core::backplane::{Backplane, BackplaneError};
 use tricast_core::channel::{ChannelName, Rule, Topic};
-use tricast_core::clock::Clock;
+use tricast_core::clock::{Clock, Entropy};
 use tricast_core::json::Json;
 use tricast_core::limits::STATE_KEEP;
 use tricast_core::log::Appended;
 use tricast_core::message::Draft;
 use tricast_core::presence::{Change, Outcome, Presence as Places, Who};
 use tricast_core::protocol::ClientId;
+use tricast_core::protocol::event::Member;
 use tricast_core::wake::Bell;
 
 use crate::expiry::sleep_unless_sooner;
@@ -36,18 +39,28 @@ pub(crate) struct Presence {
     /// The rule of all members' channels.
     rule: Arc<Rule>,
     publisher: Scope,
+    /// Makes of a user that is not to be shown what is shown in its place: the same for the same user, on one channel.
+    disguise: SipHasher24,
 }
 
 /// Guarded by a lock that is taken alone, and never held while anything is written.
 struct State {
     places: Places,
-    /// The logs of the members' channels, which are not forgotten while somebody is there.
-    kept: HashMap<ChannelName, Arc<Feed>>,
+    /// The channels where somebody is.
+    kept: HashMap<ChannelName, Kept>,
+}
+
+struct Kept {
+    /// The log of the members' channel, which is not forgotten while somebody is there.
+    _feed: Arc<Feed>,
+    /// Whether members bear their user's id.
+    shows_user: bool,
 }
 
 /// What a connection that is a member brings.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
+    pub(crate) user: Option<UserId>,
     pub(crate) client: ClientId,
     /// How long its place stands when it has gone.
     pub(crate) linger: Duration,
@@ -70,7 +83,12 @@ pub(crate) enum NotShown {
 }
 
 impl Presence {
-    pub(crate) fn new(feeds: Arc<Feeds>, backplane: Arc<dyn Backplane>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        feeds: Arc<Feeds>,
+        backplane: Arc<dyn Backplane>,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+    ) -> Self {
         let most = usize::try_from(STATE_KEEP).unwrap_or(usize::MAX);
         Self {
             state: Mutex::new(State { places: Places::new(most), kept: HashMap::new() }),
@@ -80,6 +98,7 @@ impl Presence {
             clock,
             rule: Arc::new(Rule::state().keep(STATE_KEEP)),
             publisher: Identity::Server.scope(),
+            disguise: SipHasher24::new_with_keys(entropy.next_u64(), entropy.next_u64()),
         }
     }
 
@@ -94,19 +113,20 @@ impl Presence {
     /// A dropped call may have made it one; it leaves as if its connection had ended.
     pub(crate) async fn join(
         self: &Arc<Self>,
-        channel: &ChannelName,
+        topic: &Topic,
         visitor: &Visitor,
         data: Option<Json>,
     ) -> Option<Membership> {
-        let Visitor { client, linger } = visitor.clone();
-        let who = Who { channel: channel.clone(), client };
+        let Visitor { user, client, linger } = visitor.clone();
+        let (channel, shows_user) = (&topic.name, topic.rule.shows_user());
+        let who = Who { channel: channel.clone(), user, client };
         let feed = self.feeds.obtain(&self.topic(channel)).ok()?;
         {
             let mut state = self.lock();
             if !state.places.hold(&who, data, self.clock.wall_ms()) {
                 return None;
             }
-            state.kept.entry(channel.clone()).or_insert(feed);
+            state.kept.entry(channel.clone()).or_insert(Kept { _feed: feed, shows_user });
         }
         let membership = Membership { presence: Arc::clone(self), who, linger };
         // Where its entry did not get into the log it is a member all the same, and is tried again.
@@ -150,7 +170,7 @@ impl Presence {
         let mut next = Some(first);
         let mut result = Ok(());
         while let Some(change) = next {
-            let outcome = match draft(who, &change) {
+            let outcome = match self.draft(who, &change) {
                 Some(draft) => outcome(self.backplane.append(&topic, draft, &self.publisher).await),
                 None => Outcome::Refused,
             };
@@ -166,6 +186,33 @@ impl Presence {
             };
         }
         result
+    }
+
+    /// `None` if the member would nest too deep for a message. What a command or a query may bring does not.
+    fn draft(&self, who: &Who, change: &Change) -> Option<Draft> {
+        let shows_user = self.lock().kept.get(&who.channel).is_some_and(|kept| kept.shows_user);
+        let key = self.key(who, shows_user);
+        match change {
+            Change::Show(member) if shows_user => Some(Draft::json_text(&member.to_json()).ok()?.key(key)),
+            Change::Show(member) => {
+                let member = Member { user: None, ..member.clone() };
+                Some(Draft::json_text(&member.to_json()).ok()?.key(key))
+            }
+            Change::Remove(seq) => Some(Draft::delete(key).only_if(*seq)),
+        }
+    }
+
+    /// The member's key: its user is part of it, so that nobody takes another's place by borrowing a client id.
+    fn key(&self, who: &Who, shows_user: bool) -> String {
+        match &who.user {
+            None => who.client.as_str().to_owned(),
+            Some(user) if shows_user => format!("{user}/{}", who.client.as_str()),
+            Some(user) => {
+                let mut disguise = self.disguise;
+                (who.channel.as_str(), user.as_str()).hash(&mut disguise);
+                format!("~{:016x}/{}", disguise.finish(), who.client.as_str())
+            }
+        }
     }
 
     /// Changes places on a channel, lets go of its log if nobody is there any more, and sees to what is due.
@@ -200,19 +247,18 @@ impl Membership {
     }
 }
 
+impl Membership {
+    /// Leaves at once; returns what the member showed.
+    pub(crate) fn leave(mut self) -> Option<Json> {
+        self.linger = Duration::ZERO;
+        self.presence.lock().places.shown(&self.who).cloned()
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
         let until = self.presence.clock.monotonic() + self.linger;
         self.presence.change(&self.who.channel, |places| places.release(&self.who, until));
-    }
-}
-
-/// `None` if the member would nest too deep for a message. What a command or a query may bring does not.
-fn draft(who: &Who, change: &Change) -> Option<Draft> {
-    let key = who.client.as_str();
-    match change {
-        Change::Show(member) => Some(Draft::json_text(&member.to_json()).ok()?.key(key)),
-        Change::Remove(seq) => Some(Draft::delete(key).only_if(*seq)),
     }
 }
 

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde::de::DeserializeOwned;
-use tricast_core::access::Identity;
 use tricast_core::channel::ChannelName;
 use tricast_core::log::Limit;
 use tricast_core::message::{Message, Payload};
@@ -17,6 +16,7 @@ use tricast_core::position::{Epoch, Position};
 use tricast_core::protocol::event::Gap;
 use tricast_core::protocol::{Code, Event, Start, SubscribeTo};
 
+use crate::auth::Login;
 use crate::hub::{Content, Hub};
 use crate::session::{Delivery, Session};
 
@@ -28,7 +28,7 @@ use crate::session::{Delivery, Session};
 /// Dropping a `next()` before it resolves loses nothing.
 pub struct Reader {
     position: Position,
-    items: BoxStream<'static, Read>,
+    items: BoxStream<'static, Item>,
 }
 
 /// What a [`Reader`] yields.
@@ -41,6 +41,9 @@ pub enum Read {
     /// On a state: everything that it held when the reader began, or after a gap, has been yielded.
     Live(Position),
 }
+
+/// What a reader yields, and where it stands then.
+type Item = (Read, Position);
 
 /// A message as a [`Reader`] sees it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,7 +92,7 @@ pub enum ReadError {
 
 impl Reader {
     pub(crate) async fn open(hub: Arc<Hub>, name: ChannelName, start: Start) -> Result<Self, ReadError> {
-        let mut session = Session::new(hub, Identity::Server, None);
+        let mut session = Session::new(hub, Login::server(), None);
         let wanted = SubscribeTo { start: Some(start), ..SubscribeTo::new(name.clone()) };
         let outcome = session.subscribe(&[wanted], None, None).await.pop();
         let begun = match outcome.map(|outcome| outcome.result) {
@@ -97,12 +100,15 @@ impl Reader {
             Some(Err(Code::UnknownChannel)) => return Err(ReadError::UnknownChannel(name)),
             _ => return Err(ReadError::Unavailable(name)),
         };
-        let ready = begun.gap.into_iter().filter_map(gap).collect();
+        let ready = begun.gap.into_iter().filter_map(gap).map(|gap| (gap, begun.position)).collect();
         let items = stream::unfold(Pages { session, ready }, next_item).boxed();
         Ok(Self { position: begun.position, items })
     }
 
     /// Where it stands: what it yields next comes after this. At first, where it was opened.
+    ///
+    /// In the middle of a state's snapshot this has a base, which the position of the message yielded last has not: who
+    /// opens a reader there goes on with the snapshot.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
@@ -114,13 +120,10 @@ impl Stream for Reader {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Read>> {
         let item = ready!(self.items.poll_next_unpin(cx));
-        match &item {
-            Some(Read::Message(message)) => self.position = message.position(),
-            Some(Read::Gap(gap)) => self.position = gap.position,
-            Some(Read::Live(position)) => self.position = *position,
-            None => {}
-        }
-        Poll::Ready(item)
+        Poll::Ready(item.map(|(read, position)| {
+            self.position = position;
+            read
+        }))
     }
 }
 
@@ -133,10 +136,10 @@ impl fmt::Debug for Reader {
 /// One batch at a time, which is taken from the log when the one before has been yielded.
 struct Pages {
     session: Session,
-    ready: VecDeque<Read>,
+    ready: VecDeque<Item>,
 }
 
-async fn next_item(mut pages: Pages) -> Option<(Read, Pages)> {
+async fn next_item(mut pages: Pages) -> Option<(Item, Pages)> {
     loop {
         if let Some(item) = pages.ready.pop_front() {
             return Some((item, pages));
@@ -149,14 +152,19 @@ async fn next_item(mut pages: Pages) -> Option<(Read, Pages)> {
     }
 }
 
-fn items(delivery: Delivery) -> Vec<Read> {
+fn items(delivery: Delivery) -> Vec<Item> {
     match delivery {
-        Delivery::Gap { event, .. } => gap(event).into_iter().collect(),
-        Delivery::Live { position, .. } => vec![Read::Live(position)],
-        Delivery::Messages { position, batch, .. } => match batch.content {
+        Delivery::Gap { event, position, .. } => gap(event).map(|gap| (gap, position)).into_iter().collect(),
+        Delivery::Live { position, .. } => vec![(Read::Live(position), position)],
+        // Nothing is taken back from the server itself.
+        Delivery::Ended { .. } => Vec::new(),
+        Delivery::Messages { from, batch, .. } => match batch.content {
             Content::Messages(messages) => messages
                 .into_iter()
-                .map(|message| Read::Message(ReadMessage { epoch: position.epoch, message }))
+                .map(|message| {
+                    let position = from.advanced(message.seq);
+                    (Read::Message(ReadMessage { epoch: from.epoch, message }), position)
+                })
                 .collect(),
             // A session without an encoding is given messages.
             Content::Encoded(_) => Vec::new(),

@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 
 use crate::handle::Tricast;
-use crate::transport::{assets, local_only, poll, send, sse, ws};
+use crate::transport::{assets, front, poll, send, sse, ws};
 
 impl Tricast {
     /// The endpoints `ws`, `sse`, `poll`, `send`, `client.js` and `share.js`, to be nested into an application of any state.
@@ -33,7 +33,7 @@ impl Tricast {
             .route("/send", any(send::send))
             .route("/client.js", any(assets::client))
             .route("/share.js", any(assets::share))
-            .layer(from_fn_with_state(Arc::clone(&hub), local_only))
+            .layer(from_fn_with_state(Arc::clone(&hub), front))
             .with_state(hub)
     }
 }

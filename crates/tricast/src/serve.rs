@@ -11,6 +11,11 @@
 //! A request's head must arrive within the [header timeout](Serve::header_timeout). A peer that takes no byte for the
 //! [write timeout](Serve::write_timeout) while some wait for it is disconnected: hyper itself would wait for ever.
 //!
+//! # Too many, and too fast
+//! There are at most [so many connections](Serve::connections) at a time, whatever they do, so that heads that are
+//! never finished use up nothing but those; and at most [so many a second](Serve::accept_rate) are accepted. Others wait
+//! in the backlog.
+//!
 //! # Running out of files
 //! An accept that fails for want of a resource is logged and tried again, after a pause that grows to a second.
 //! Connections that exist are not touched.
@@ -38,9 +43,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
+use self::gate::{Gate, Place, Width};
 use self::write_deadline::WriteDeadline;
 use crate::handle::Tricast;
 
+mod gate;
 mod signal;
 mod write_deadline;
 
@@ -83,6 +90,7 @@ pub fn serve(listener: TcpListener, app: Router) -> Serve {
         listener,
         app,
         timeouts: Timeouts::default(),
+        width: Width::default(),
         signal: Box::pin(std::future::pending()),
         draining: Box::new(|_| Box::pin(async {})),
     }
@@ -97,6 +105,7 @@ pub struct Serve {
     listener: TcpListener,
     app: Router,
     timeouts: Timeouts,
+    width: Width,
     signal: BoxFuture,
     draining: Box<dyn FnOnce(Duration) -> BoxFuture + Send>,
 }
@@ -118,6 +127,23 @@ impl Serve {
     /// Sets how long draining may take in all. Default: 10 s.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.drain = limit;
+        self
+    }
+
+    /// Sets how many connections there may be at a time, upgraded ones included; 0: as many as the system can have. One
+    /// more waits in the backlog until another ends. Default: 131,072.
+    ///
+    /// This protects the process from what is not even a request yet. To tell clients that there are too many of them,
+    /// see [`Builder::connections`](crate::Builder::connections), and leave some room above it.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.width.connections = connections;
+        self
+    }
+
+    /// Sets how many connections are accepted a second on average, and at most at once; 0: no limit. Others wait in the
+    /// backlog. Default: 0.
+    pub fn accept_rate(mut self, per_second: u32) -> Self {
+        self.width.per_second = per_second;
         self
     }
 
@@ -147,11 +173,11 @@ impl Serve {
 
     async fn run(self) -> io::Result<()> {
         let connections = Connections::new(self.app, self.timeouts);
-        let mut acceptor = Acceptor::new(self.listener);
+        let mut acceptor = Acceptor::new(self.listener, Gate::new(self.width));
         let mut signal = self.signal;
         loop {
             tokio::select! {
-                (stream, peer) = acceptor.accept() => connections.spawn(stream, peer),
+                (stream, peer, place) = acceptor.accept() => connections.spawn(stream, peer, place),
                 () = &mut signal => break,
             }
         }
@@ -175,6 +201,7 @@ impl fmt::Debug for Serve {
         f.debug_struct("Serve")
             .field("listener", &self.listener)
             .field("timeouts", &self.timeouts)
+            .field("width", &self.width)
             .finish_non_exhaustive()
     }
 }
@@ -212,15 +239,15 @@ struct Connections {
 impl Connections {
     fn new(app: Router, timeouts: Timeouts) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(timeouts.header);
+        http.timer(TokioTimer::new()).header_read_timeout(timeouts.header).max_buf_size(READ_BUFFER);
         Self { app, http, timeouts, phase: watch::Sender::new(Phase::Serving) }
     }
 
-    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
         }
-        let io = TokioIo::new(WriteDeadline::new(stream, self.timeouts.write));
+        let io = TokioIo::new(WriteDeadline::new(stream, self.timeouts.write).holding(place));
         let app = self.app.clone();
         let service = service_fn(move |request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -264,22 +291,24 @@ impl Connections {
 /// A listener whose failures are waited out.
 struct Acceptor {
     listener: TcpListener,
+    gate: Gate,
     pause: Duration,
 }
 
 impl Acceptor {
-    fn new(listener: TcpListener) -> Self {
-        Self { listener, pause: SHORTEST_PAUSE }
+    fn new(listener: TcpListener, gate: Gate) -> Self {
+        Self { listener, gate, pause: SHORTEST_PAUSE }
     }
 
     /// # Cancel safety
     /// No accepted connection is lost.
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    async fn accept(&mut self) -> (TcpStream, SocketAddr, Place) {
+        let place = self.gate.pass().await;
         loop {
             match self.listener.accept().await {
-                Ok(accepted) => {
+                Ok((stream, peer)) => {
                     self.pause = SHORTEST_PAUSE;
-                    return accepted;
+                    return (stream, peer, place);
                 }
                 // Only the one that was about to be accepted is gone.
                 Err(error) if is_of_one_connection(&error) => {}
@@ -311,6 +340,9 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
+
+/// The most bytes of a request's head, which is kept while it arrives: the longest query, a token, cookies.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// Connections that the kernel completes ahead of us; it caps this at its own limit.
 const BACKLOG: u32 = 4096;

@@ -13,22 +13,29 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tricast_core::access::Identity;
 use tricast_core::channel::{ChannelName, Kind};
 use tricast_core::log::{Head, Limit};
 use tricast_core::message::Encoding;
 use tricast_core::position::{Cursor, Place, Position, Seq};
-use tricast_core::protocol::event::{Gap, Subscribed};
+use tricast_core::protocol::event::{Bye, Gap, Subscribed, Unsubscribed};
 use tricast_core::protocol::{ClientId, Code, Event, GapReason, Ref, Start, SubscribeTo};
-use tricast_core::replay::{self, Decision};
+use tricast_core::replay::{self, Beginning, Decision};
 use tricast_core::wake::Bell;
 
+use crate::auth::Login;
 use crate::hub::{Batch, Feed, Found, Hub};
 use crate::presence::{Membership, Visitor};
+use crate::revocation::{Listed, Ordered};
 
 pub(crate) struct Session {
     hub: Arc<Hub>,
-    who: Identity,
+    login: Login,
+    /// Where it is told what is taken back from its user.
+    listed: Option<Listed>,
+    /// Whether the application is being asked what it may read: what is taken back meanwhile is not to be had by that.
+    asking: bool,
+    /// Why all of it is over, where that was not ordered but found out here.
+    over: Option<Bye>,
     bell: Arc<Bell>,
     /// In which form it takes messages; `None`: as they are.
     encoding: Option<Encoding>,
@@ -61,12 +68,21 @@ pub(crate) struct Begun {
 /// The next thing to write.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// Messages of a channel, which take a reader from one position to the other.
-    Messages { channel: ChannelName, from: Position, position: Position, batch: Batch },
+    /// Messages of a channel, for a reader who stood at this position.
+    Messages { channel: ChannelName, from: Position, batch: Batch },
     /// The reader's position was replaced.
     Gap { channel: ChannelName, position: Position, event: Event },
+    /// The subscription is over, for the reader lost the right to it.
+    Ended { channel: ChannelName, code: Code },
     /// The reader has been told all that a state held when it began.
     Live { channel: ChannelName, position: Position, event: Event },
+}
+
+impl Delivery {
+    /// What tells that a subscription is over.
+    pub(crate) fn ended(channel: ChannelName, code: Code) -> Event {
+        Event::Unsubscribed(Unsubscribed { channel, code: Some(code), reference: None })
+    }
 }
 
 /// What one visit found.
@@ -75,17 +91,73 @@ pub(crate) struct Taken {
     pub(crate) deliveries: Vec<Delivery>,
     /// The batch was cut: there is more without waiting.
     pub(crate) more: bool,
+    /// Nothing comes after this: why the whole connection is over.
+    pub(crate) over: Option<Bye>,
 }
 
 impl Session {
-    pub(crate) fn new(hub: Arc<Hub>, who: Identity, encoding: Option<Encoding>) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, login: Login, encoding: Option<Encoding>) -> Self {
         let (bell, subscriptions) = (Arc::default(), Vec::new());
-        Self { hub, who, bell, encoding, subscriptions, turn: 0, visitor: None, live_for_all: true }
+        let listed = hub.list(&login, &bell);
+        let (asking, over, turn, visitor, live_for_all) = (false, None, 0, None, true);
+        Self { hub, login, listed, asking, over, bell, encoding, subscriptions, turn, visitor, live_for_all }
     }
 
     /// The reader of this client, who has its place on channels with presence; for `linger` after this session has gone.
     pub(crate) fn of_client(self, client: Option<ClientId>, linger: Duration) -> Self {
-        Self { visitor: client.map(|client| Visitor { client, linger }), ..self }
+        let user = self.login.who.user_id().cloned();
+        Self { visitor: client.map(|client| Visitor { user, client, linger }), ..self }
+    }
+
+    /// As [`Session::of_client`], of a session that reads nothing yet.
+    pub(crate) fn choose(&mut self, client: ClientId, linger: Duration) {
+        self.visitor = Some(Visitor { user: self.login.who.user_id().cloned(), client, linger });
+    }
+
+    /// Who reads.
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The reader has proved who it is, anew or at last: its rights are those of this login from now on.
+    ///
+    /// What it may not read any more goes on until it is [unsubscribed](Session::unsubscribe): see [`Session::channels`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may have changed the reader's place among the members of some channels.
+    pub(crate) async fn log_in(&mut self, login: Login) {
+        let is_another = login.who.user_id() != self.login.who.user_id();
+        // On the new list before it leaves the old one.
+        let listed = self.hub.list(&login, &self.bell);
+        if let (Some(listed), Some(old)) = (&listed, &self.listed) {
+            listed.orders.inherit(&old.orders);
+        }
+        self.listed = listed;
+        self.login = login;
+        let Some(visitor) = self.visitor.as_mut().filter(|_| is_another) else { return };
+        visitor.user = self.login.who.user_id().cloned();
+        for subscription in &mut self.subscriptions {
+            if let Some(membership) = subscription.membership.take() {
+                let data = membership.leave();
+                let channel = subscription.feed.topic();
+                subscription.membership = self.hub.presence.join(channel, visitor, data).await;
+            }
+        }
+    }
+
+    /// Whether the application is being asked about what this reads or is about to.
+    pub(crate) fn asking(&mut self, asking: bool) {
+        self.asking = asking;
+    }
+
+    /// Takes nothing any more but these last words.
+    pub(crate) fn end(&mut self, bye: Bye) {
+        self.over = Some(bye);
+    }
+
+    /// The channels that it reads.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.subscriptions.iter().map(Subscription::channel)
     }
 
     /// A poll's: it comes back again and again, so where nothing began it is told no `live`.
@@ -147,6 +219,19 @@ impl Session {
         self.find(channel)?.membership.as_ref()
     }
 
+    /// Begins with another channel the further the reader has come.
+    ///
+    /// A poll's session takes once, and were it always from its first channel on, a few busy ones could fill each of
+    /// its batches and keep the others waiting for ever. Nothing but the positions decides, so that the same cursor is
+    /// answered the same.
+    pub(crate) fn turn_by_positions(&mut self) {
+        // 2^64 over the golden ratio: whatever the steps in which the sum grows, its multiples go through all turns.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let come = self.subscriptions.iter().fold(0, |sum: u64, one| sum.wrapping_add(one.position.seq.get()));
+        let turn = ((come.wrapping_mul(SPREAD) >> 32) * self.subscriptions.len() as u64) >> 32;
+        self.turn = usize::try_from(turn).unwrap_or(0);
+    }
+
     /// Makes [`Session::rung`] resolve once more: there is more to take.
     pub(crate) fn ring(&self) {
         self.bell.ring();
@@ -165,6 +250,10 @@ impl Session {
     /// # Cancel safety
     /// None: what a dropped call took is lost to this session. Drop the session as well.
     pub(crate) async fn take(&mut self, limit: Limit) -> Taken {
+        let mut taken = self.obey();
+        if taken.over.is_some() {
+            return taken;
+        }
         let count = self.subscriptions.len();
         let first = self.turn;
         self.turn = if count == 0 { 0 } else { (first + 1) % count };
@@ -173,7 +262,6 @@ impl Session {
             .filter(|&index| self.subscriptions[index].has_news())
             .collect();
 
-        let mut taken = Taken::default();
         let mut left = limit;
         for (done, &index) in ready.iter().enumerate() {
             if left.messages == 0 || (left.bytes == 0 && done > 0) {
@@ -202,8 +290,24 @@ impl Session {
         taken
     }
 
+    /// Ends what was taken back from the reader.
+    fn obey(&mut self) -> Taken {
+        if self.over.is_some() {
+            return Taken { over: self.over.take(), ..Taken::default() };
+        }
+        let Some(listed) = &self.listed else { return Taken::default() };
+        let Ordered { over, channels } = if self.asking { listed.orders.look() } else { listed.orders.take() };
+        let over = over.map(|code| {
+            let reason = if code == Code::Unauthorized { "the user's rights were taken back" } else { DOUBT };
+            Bye::new(code, reason)
+        });
+        let lost = channels.into_iter().filter(|channel| self.unsubscribe(channel));
+        let deliveries = lost.map(|channel| Delivery::Ended { channel, code: Code::Forbidden }).collect();
+        Taken { deliveries, over, more: false }
+    }
+
     async fn enter(&self, to: &SubscribeTo, room: usize, twice: bool) -> Entry {
-        let topic = match self.hub.allow_subscribe(&self.who, to) {
+        let topic = match self.hub.allow_subscribe(&self.login.who, to) {
             Ok(topic) => topic,
             Err(code) => return Entry::Refused(code),
         };
@@ -228,7 +332,7 @@ impl Session {
 
     async fn join(&self, subscription: &Subscription, to: &SubscribeTo) -> Option<Membership> {
         let visitor = self.visitor.as_ref().filter(|_| subscription.feed.topic().rule.has_presence())?;
-        self.hub.presence.join(&to.name, visitor, to.presence.clone()).await
+        self.hub.presence.join(subscription.feed.topic(), visitor, to.presence.clone()).await
     }
 
     fn begin(
@@ -245,16 +349,12 @@ impl Session {
             (Place::Lost { .. }, _) => Some(place),
             (Place::Fresh, _) => None,
         };
-        let fallback = || start.unwrap_or(default_start(kind));
-        let (position, gap) = match asked.and_then(|asked| replay::decide_place(kind, asked, head)) {
-            None => (replay::start(kind, fallback(), head), None),
-            Some(Decision::Gap { reason, position }) => (position, Some(reason)),
-            Some(Decision::Continue) => match asked {
-                Some(Place::At(position)) => (position, None),
-                // Only a position is ever continued.
-                _ => (head.position(), None),
-            },
+        let fresh = || {
+            let start = start.unwrap_or(default_start(kind));
+            Beginning { position: replay::start(kind, start, head), gap: None }
         };
+        let asked_for = asked.and_then(|asked| replay::decide_place(kind, asked, head));
+        let Beginning { position, gap } = asked_for.unwrap_or_else(fresh);
         let resumed = asked.is_some() && gap.is_none();
         // Told as it is; what it becomes by reading bears a base.
         subscription.position = position;
@@ -282,6 +382,9 @@ impl Session {
         self.subscriptions.iter().find(|subscription| subscription.channel() == channel)
     }
 }
+
+/// Why every user has to show anew who it is.
+const DOUBT: &str = "this node may have missed whose rights were taken back";
 
 enum Entry {
     Refused(Code),
@@ -349,7 +452,7 @@ impl Subscription {
     fn messages(&mut self, batch: Batch) -> Delivery {
         let from = self.position;
         self.position = from.advanced(batch.to);
-        Delivery::Messages { channel: self.channel().clone(), from, position: self.position, batch }
+        Delivery::Messages { channel: self.channel().clone(), from, batch }
     }
 
     fn live(&mut self) -> Option<Delivery> {

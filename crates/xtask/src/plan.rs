@@ -30,7 +30,7 @@ pub(crate) fn only(steps: &[&'static Step], names: &str) -> Result<Vec<&'static 
 
 // The Chromium suite comes last: it would slow the others down, and they it.
 const TEST: &[&str] = &[
-    "tools", "npm", "fmt", "clippy", "build", "rust", "loom", "doctest", "docs", "types", "vitest", "fresh",
+    "tools", "npm", "fmt", "deny", "clippy", "build", "rust", "loom", "doctest", "docs", "types", "vitest", "fresh",
     "autobahn", "browser",
 ];
 const CHECK: &[&str] = &["fmt", "clippy", "tidy", "npm", "types"];
@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
         about: "cargo fmt --all --check",
         action: |workspace| workspace.cargo(&["fmt", "--all", "--check"]),
     },
+    Step { name: "deny", about: "cargo deny check, where it is installed", action: deny },
     Step {
         name: "clippy",
         about: "cargo clippy --workspace --all-targets -- -D warnings",
@@ -102,6 +103,16 @@ fn loom(workspace: &Workspace) -> Result<(), Failure> {
         &["test", "--package", "tricast-core", "--test", "loom"],
         &[("RUSTFLAGS", "--cfg tricast_loom"), ("CARGO_TARGET_DIR", &directory)],
     )
+}
+
+/// Building it takes longer than all tests, so it is used where it is there; a tidy test checks licences and sources.
+fn deny(workspace: &Workspace) -> Result<(), Failure> {
+    if !prerequisites::find_program(&format!("cargo-deny{}", env::consts::EXE_SUFFIX)) {
+        println!("cargo-deny is not installed (`cargo install cargo-deny`): left to the tidy test of licences");
+        return Ok(());
+    }
+    // The database of advisories is fetched from the network: `cargo deny check advisories`, where there is one.
+    workspace.cargo(&["deny", "--offline", "--workspace", "check", "licenses", "bans", "sources"])
 }
 
 fn browser(workspace: &Workspace) -> Result<(), Failure> {

@@ -79,7 +79,7 @@ fn changed(path: &Path) -> std::io::Result<SystemTime> {
     fs::metadata(path)?.modified()
 }
 
-fn find_program(name: &str) -> bool {
+pub(crate) fn find_program(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers in sbin, which is not in everyone's PATH.
     env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).any(|folder| folder.join(name).is_file())

@@ -21,6 +21,7 @@ pub(crate) struct Poll {
 pub(crate) struct Answer {
     pub(crate) cursor: String,
     pub(crate) events: Vec<Value>,
+    pub(crate) expires_in: Option<f64>,
 }
 
 impl Answer {
@@ -32,7 +33,8 @@ impl Answer {
         assert_eq!(response.header("content-type"), Some("application/json"));
         let mut json = response.json().await;
         let Value::Array(events) = json["events"].take() else { panic!("no events: {json}") };
-        Self { cursor: json["cursor"].as_str().unwrap().to_owned(), events }
+        let expires_in = json.get("expires_in").map(|seconds| seconds.as_f64().unwrap());
+        Self { cursor: json["cursor"].as_str().unwrap().to_owned(), events, expires_in }
     }
 
     /// The types of its events.

@@ -13,6 +13,8 @@ pub(crate) struct Query {
     pub(crate) from: Option<String>,
     pub(crate) client: Option<String>,
     pub(crate) wait: Option<f64>,
+    /// Who asks: the token of `Authorization`.
+    pub(crate) token: Option<String>,
 }
 
 impl Query {
@@ -46,6 +48,14 @@ impl Query {
 
     /// The request by which a transport asks this.
     pub(crate) fn request(&self, transport: Transport) -> Request {
+        let request = self.request_of_nobody(transport);
+        match &self.token {
+            Some(token) => request.bearer(token),
+            None => request,
+        }
+    }
+
+    fn request_of_nobody(&self, transport: Transport) -> Request {
         match transport {
             Transport::Ws => Request::get(self.target("/rt/ws")),
             Transport::RawSse => Request::get(self.target("/rt/sse")),

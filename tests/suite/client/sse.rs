@@ -78,15 +78,14 @@ impl Sse {
             let status = response.status;
             panic!("{status}: {}", response.text().await);
         }
+        Self::over(Transport::RawSse, response)
+    }
+
+    /// Reads the stream of an answer.
+    pub(crate) fn over(transport: Transport, response: Response) -> Self {
         assert_eq!(response.header("content-type"), Some("text/event-stream"));
-        Self {
-            response,
-            transport: Transport::RawSse,
-            channel: String::new(),
-            text: String::new(),
-            taken: 0,
-            last_id: None,
-        }
+        let (channel, text) = (String::new(), String::new());
+        Self { response, transport, channel, text, taken: 0, last_id: None }
     }
 
     /// Reads what follows as envelopes.

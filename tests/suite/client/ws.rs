@@ -29,7 +29,10 @@ pub(crate) struct Closed {
 impl Ws {
     /// Opens a query as our own clients do, offering the subprotocol.
     pub(crate) async fn open(address: SocketAddr, query: &Query) -> Self {
-        Self::connect(address, &query.target("/rt/ws"), &[("Sec-WebSocket-Protocol", "tricast.v1")]).await
+        let bearer = query.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("Sec-WebSocket-Protocol", "tricast.v1")];
+        headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));
+        Self::connect(address, &query.target("/rt/ws"), &headers).await
     }
 
     /// Opens a path as websocat does, with no handshake of ours.

@@ -32,7 +32,7 @@ const CODES: [(&str, u16); 7] = [
 const RETRY_AFTER: Duration = Duration::from_millis(1_500);
 
 /// A refusal with the code of this name.
-fn refused(code: &str) -> Refused {
+pub(crate) fn refused(code: &str) -> Refused {
     let message = format!("refused as {code}");
     match code {
         "bad_request" => Refused::bad_request(message),

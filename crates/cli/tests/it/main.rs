@@ -5,9 +5,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use tricast_testkit::WATCHDOG;
 use tricast_testkit::process::Server;
+
+mod config;
 
 fn tricast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tricast"));
@@ -38,7 +41,12 @@ impl Connection {
     }
 
     fn send(&mut self, target: &str) -> &mut Self {
-        let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host);
+        self.send_with(target, &[])
+    }
+
+    fn send_with(&mut self, target: &str, headers: &[&str]) -> &mut Self {
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host);
         self.stream.get_mut().write_all(head.as_bytes()).unwrap();
         self
     }
@@ -50,6 +58,18 @@ impl Connection {
             assert_ne!(self.stream.read_line(&mut head).unwrap(), 0, "ended within {head:?}");
         }
         head
+    }
+
+    /// Reads up to a line that has this in it.
+    fn line_with(&mut self, text: &str) -> String {
+        let (mut line, began) = (String::new(), Instant::now());
+        while !line.contains(text) {
+            // Heartbeats would come for ever.
+            assert!(began.elapsed() < WATCHDOG, "waited for {text}");
+            line.clear();
+            assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "ended before {text}");
+        }
+        line
     }
 
     /// Reads an answer with a length, and gives its body.
@@ -78,10 +98,13 @@ fn an_unknown_flag_is_an_error_that_names_it() {
 }
 
 #[test]
-fn without_rules_it_refuses_to_start_and_names_the_way_out() {
+fn without_rules_it_refuses_to_start_and_names_the_ways_out() {
     let output = run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("tricast serve --dev"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    for way in ["tricast serve --dev", "tricast serve --config tricast.toml", "[[channel]]\n    pattern = "] {
+        assert!(told.contains(way), "{told}");
+    }
     assert!(output.stdout.is_empty());
 }
 

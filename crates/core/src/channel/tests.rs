@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn params(pattern: &str, name: &str) -> Option<Vec<String>> {
@@ -51,10 +53,11 @@ fn a_pattern_that_nobody_could_match_is_refused_by_name() {
 
 #[test]
 fn a_bound_of_zero_is_refused() {
-    assert_eq!(Rule::stream().keep(0).check(), Err(RuleError::Zero("keep")));
-    assert_eq!(Rule::stream().ttl(Duration::ZERO).check(), Err(RuleError::Zero("ttl")));
-    assert_eq!(Rule::stream().keep_bytes(0).check(), Err(RuleError::Zero("keep_bytes")));
-    assert_eq!(Rule::stream().check(), Ok(()));
+    let any: Pattern = "{any}".parse().unwrap();
+    assert_eq!(Rule::stream().keep(0).check(&any), Err(RuleError::Zero("keep")));
+    assert_eq!(Rule::stream().ttl(Duration::ZERO).check(&any), Err(RuleError::Zero("ttl")));
+    assert_eq!(Rule::stream().keep_bytes(0).check(&any), Err(RuleError::Zero("keep_bytes")));
+    assert_eq!(Rule::stream().check(&any), Ok(()));
 }
 
 #[test]

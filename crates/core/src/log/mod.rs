@@ -14,7 +14,11 @@
 //! a gap, whatever history expired. A stream's newest message stays even where it alone exceeds the bytes. A state
 //! forgets no key: a new one that would exceed its bounds is refused, and so is a larger message for an old one.
 //! It remembers its newest 1,000 deletions, and of those forgotten the highest number ([`Head::floor`]).
+//!
+//! # Idleness
+//! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
 
+mod remnant;
 mod state;
 mod stream;
 
@@ -26,6 +30,7 @@ use crate::dedup::Dedup;
 use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
+pub use remnant::Remnant;
 use state::State;
 use stream::Stream;
 
@@ -217,7 +222,7 @@ impl Log {
 
     /// Appends a draft, unless this publisher's id of it is known.
     ///
-    /// Deleting a key that is absent appends nothing, and answers the head.
+    /// Deleting a key that is absent appends nothing, and answers the head; its id is remembered all the same.
     ///
     /// # Errors
     /// The epoch has no number left; on a state, the key is missing, its condition does not hold, or there is no room.
@@ -231,7 +236,7 @@ impl Log {
             check_state(state, &draft)?;
             let key = draft.key.as_deref().unwrap_or_default();
             if draft.payload.is_none() && state.present(key).is_none() {
-                return Ok(Appended { position: Position::new(self.epoch, self.head), duplicate: false });
+                return Ok(self.append_nothing(&draft, publisher, stamp));
             }
         }
         let seq = self.head.next().ok_or(AppendError::Exhausted(self.epoch))?;
@@ -246,6 +251,15 @@ impl Log {
         self.last_append_ms = at;
         self.forget(at);
         Ok(Appended { position: Position::new(self.epoch, seq), duplicate: false })
+    }
+
+    /// Remembers the id of what is done without an append, so that a repeat does not delete what was set meanwhile.
+    fn append_nothing(&mut self, draft: &Draft, publisher: &Scope, stamp: Stamp) -> Appended {
+        if let Some(id) = &draft.id {
+            self.last_append_ms = stamp.now_ms.max(self.last_append_ms);
+            self.dedup.remember(publisher, id, self.head, self.last_append_ms);
+        }
+        Appended { position: self.head().position(), duplicate: false }
     }
 
     /// The messages after a position that can be continued, as many as `limit` allows; none when nothing is new.
@@ -278,12 +292,15 @@ impl Log {
         Page { messages, more }
     }
 
-    /// Forgets what is older than the retention allows. A state's keys do not leave this way: see [`Log::expire`].
-    pub fn forget(&mut self, now_ms: u64) {
-        if let Kept::Stream(stream) = &mut self.kept {
-            self.bytes -= stream.retain(self.retention, self.bytes, now_ms);
-        }
-        self.dedup.expire(now_ms);
+    /// Forgets what is older than the retention allows, and returns by how many bytes [`Log::memory`] shrank. A state's
+    /// keys do not leave this way: see [`Log::expire`].
+    pub fn forget(&mut self, now_ms: u64) -> u64 {
+        let messages = match &mut self.kept {
+            Kept::Stream(stream) => stream.retain(self.retention, self.bytes, now_ms),
+            Kept::State(_) => 0,
+        };
+        self.bytes -= messages;
+        messages + self.dedup.expire(now_ms) as u64
     }
 
     /// Appends a deletion for each of a state's keys whose time is over; true if there were any.
@@ -311,13 +328,13 @@ impl Log {
         }
     }
 
-    /// Whether anything was ever appended: an unwritten log can be dropped and made again.
+    /// Whether nothing was ever appended, nor an id is remembered: an unwritten log can be dropped and made again.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.head == Seq::ZERO
+        self.head == Seq::ZERO && self.dedup.is_empty()
     }
 
-    /// When the newest message was appended, in milliseconds since the Unix epoch.
+    /// When the newest message was appended, or an id remembered without one, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn last_append_ms(&self) -> u64 {
         self.last_append_ms
@@ -343,6 +360,15 @@ impl Log {
         std::mem::take(&mut self.bytes) > 0
     }
 
+    /// Whether a state holds this key.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        match &self.kept {
+            Kept::Stream(_) => false,
+            Kept::State(state) => state.present(key).is_some(),
+        }
+    }
+
     /// How many keys a state holds, or messages a stream.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -361,14 +387,14 @@ impl Log {
     }
 
     fn message(&self, draft: Draft, seq: Seq, at: u64, tag: u32) -> Message {
-        let Draft { payload, event, id, key, ttl_ms, .. } = draft;
+        let Draft { payload, event, id, key, user, ttl_ms, .. } = draft;
         let ttl_ms = match self.kept {
             Kept::State(_) => ttl_ms.or(Some(self.retention.ttl_ms).filter(|ttl| *ttl != u64::MAX)),
             Kept::Stream(_) => None,
         };
         // A deletion stays deleted.
         let expires = ttl_ms.filter(|_| payload.is_some()).map(|ttl| at.saturating_add(ttl));
-        Message { seq, at, tag, payload, event, id, key, expires }
+        Message { seq, at, tag, payload, event, id, key, user, expires }
     }
 
     fn keep(&mut self, message: Message) -> Result<(), AppendError> {

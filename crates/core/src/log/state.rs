@@ -44,8 +44,18 @@ impl State {
         }
     }
 
+    /// An empty one, that has forgotten deletions up to this number.
+    pub(super) fn above(floor: Seq) -> Self {
+        Self { floor, ..Self::default() }
+    }
+
     pub(super) fn floor(&self) -> Seq {
         self.floor
+    }
+
+    /// The highest number of a deletion, forgotten or not.
+    pub(super) fn last_deletion(&self) -> Seq {
+        self.deletions.last().copied().unwrap_or(self.floor)
     }
 
     /// The lowest number that is kept; the one after `head` where there is none.

@@ -202,6 +202,23 @@ fn a_condition_is_judged_after_the_id() {
     );
 }
 
+/// The first answer may have been lost, and somebody else may have set the key before the repeat comes.
+#[test]
+fn repeating_a_deletion_deletes_nothing_that_was_set_since() {
+    for was_present in [false, true] {
+        let mut log = state(Retention::state());
+        assert!(log.is_unwritten());
+        if was_present {
+            put(&mut log, set("k", "old"), 0).unwrap();
+        }
+        let deleted = put(&mut log, Draft::delete("k").id("d"), 5).unwrap();
+        assert!(!log.is_unwritten(), "what remembers an id is not made again as it was");
+        put(&mut log, set("k", "new"), 9).unwrap();
+        assert_eq!(put(&mut log, Draft::delete("k").id("d"), 9).unwrap(), deleted);
+        assert_eq!(log.len(), 1, "present before: {was_present}");
+    }
+}
+
 #[test]
 fn a_key_leaves_by_a_deletion_when_its_time_is_over() {
     let mut log = state(Retention { ttl_ms: 100, ..Retention::state() });
@@ -257,4 +274,38 @@ fn history_pages_backwards_over_what_is_present() {
     let rest = keyed.read_back(Seq::new(3), two);
     assert_eq!((seqs(&rest), rest.more), (vec![1, 2], false));
     assert!(stream.read_back(Seq::new(1), two).messages.is_empty());
+}
+
+#[test]
+fn what_remains_of_a_log_goes_on_where_it_was_and_no_clock_takes_it_back() {
+    let retention = Retention { ttl_ms: 10, ..Retention::stream() };
+    let mut log = log(retention);
+    append(&mut log, "a", 1_000);
+    let with_id = log.append(draft("b").id("b"), &Identity::Server.scope(), Stamp { now_ms: 1_000, tag: 0 });
+    assert!(log.remnant().is_none(), "messages are retained");
+    log.forget(1_010);
+    assert!(log.is_empty() && log.remnant().is_none(), "an id is remembered");
+    log.forget(1_000 + crate::limits::DEDUP_MS);
+    let remnant = log.remnant().unwrap();
+    assert_eq!((remnant.head(), remnant.last_append_ms()), (log.head(), 1_000));
+    let mut log = Log::resume(Kind::Stream, retention, &remnant);
+    assert_eq!(log.head().position(), with_id.unwrap().position);
+    append(&mut log, "c", 5);
+    assert_eq!(log.last_append_ms(), 1_000);
+    assert_eq!(log.read(after(2), Limit::default())[0].seq.get(), 3);
+}
+
+#[test]
+fn of_a_state_without_keys_its_deletions_remain_as_the_floor() {
+    let mut log = state(Retention::state());
+    for key in ["a", "b"] {
+        put(&mut log, set(key, "x"), 0).unwrap();
+    }
+    put(&mut log, Draft::delete("a"), 0).unwrap();
+    assert!(log.remnant().is_none(), "a key is present");
+    put(&mut log, Draft::delete("b"), 0).unwrap();
+    let remnant = log.remnant().unwrap();
+    assert_eq!((remnant.head().head.get(), remnant.head().floor.get(), remnant.head().first.get()), (4, 4, 5));
+    let log = Log::resume(Kind::State, Retention::state(), &remnant);
+    assert_eq!((log.head(), log.bytes(), log.remnant()), (remnant.head(), 0, Some(remnant)));
 }

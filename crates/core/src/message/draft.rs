@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Payload;
+use crate::access::UserId;
 use crate::channel::Kind;
 use crate::json::JsonError;
 use crate::limits::{EVENT_NAME_BYTES, KEY_BYTES, PUBLISH_ID_BYTES};
@@ -35,6 +36,9 @@ pub struct Draft {
     pub id: Option<Box<str>>,
     /// On a state: what it is the newest message of.
     pub key: Option<Arc<str>>,
+    /// The user who publishes it, as readers are shown. Of what comes from outside this is the caller, whatever the
+    /// caller says.
+    pub user: Option<UserId>,
     /// On a state: after how many milliseconds the key is deleted.
     pub ttl_ms: Option<u64>,
     /// On a state: the seq that the key's present message must have, 0 if the key must be absent.
@@ -44,7 +48,7 @@ pub struct Draft {
 impl Draft {
     /// A message that carries this payload.
     pub fn new(payload: Payload) -> Self {
-        Self { payload: Some(payload), event: None, id: None, key: None, ttl_ms: None, condition: None }
+        Self { payload: Some(payload), event: None, id: None, key: None, user: None, ttl_ms: None, condition: None }
     }
 
     /// Serializes a value as the payload.
@@ -76,6 +80,12 @@ impl Draft {
         self
     }
 
+    /// Says which user it is from.
+    pub fn user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// Makes publishing idempotent: a repeat with this id (1 to 64 visible ASCII) appends nothing.
     pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
         self.id = Some(id.into());
@@ -84,7 +94,7 @@ impl Draft {
 
     /// Deletes a key of a state.
     pub fn delete(key: impl Into<Arc<str>>) -> Self {
-        Self { payload: None, event: None, id: None, key: Some(key.into()), ttl_ms: None, condition: None }
+        Self { payload: None, key: Some(key.into()), ..Self::binary([]) }
     }
 
     /// Says which key of a state this is the newest message of: 1 to 128 bytes, no control characters.

@@ -5,12 +5,14 @@
 //! a whole batch, and whoever holds the log keeps the last batch for the readers that come next.
 
 mod draft;
+pub mod stored;
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::access::UserId;
 use crate::channel::ChannelName;
 use crate::frame;
 use crate::json::{self, Json, JsonError};
@@ -70,6 +72,8 @@ pub struct Message {
     pub id: Option<Box<str>>,
     /// On a state: what it is the newest message of.
     pub key: Option<Arc<str>>,
+    /// The user who published it, where the rule shows it.
+    pub user: Option<UserId>,
     /// On a state: when its key leaves by itself, in milliseconds since the Unix epoch.
     pub expires: Option<u64>,
 }
@@ -78,7 +82,7 @@ impl Message {
     /// The deletion of a key, which is still to be named.
     #[must_use]
     pub fn deletion(seq: Seq, at: u64, tag: u32) -> Self {
-        Self { seq, at, tag, payload: None, event: None, id: None, key: None, expires: None }
+        Self { seq, at, tag, payload: None, event: None, id: None, key: None, user: None, expires: None }
     }
 
     /// Bytes of payload: what a batch is measured in.
@@ -94,7 +98,9 @@ impl Message {
         const PLACE: usize = size_of::<Arc<Message>>();
         let texts = [&self.event, &self.id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
         let key = self.key.as_ref().map_or(0, |key| key.len() + SHARED);
-        size_of::<Self>() + SHARED + PLACE + self.size() + texts + key
+        // Shared with the publisher's connection, if that is still there.
+        let user = self.user.as_ref().map_or(0, |user| user.as_str().len() + SHARED);
+        size_of::<Self>() + SHARED + PLACE + self.size() + texts + key + user
     }
 
     /// The fields as an event of the wire shows them.
@@ -109,7 +115,7 @@ impl Message {
             event: self.event.as_deref(),
             id: self.id.as_deref(),
             key: self.key.as_deref(),
-            user: None,
+            user: self.user.as_ref().map(UserId::as_str),
         }
     }
 }
@@ -217,7 +223,8 @@ pub enum Encoding {
 /// use tricast_core::position::{Epoch, Seq};
 /// let message = Message {
 ///     seq: Seq::ZERO.next().unwrap(), at: 0, tag: 0,
-///     payload: Some(Payload::json_text("{ \"a\": 1 }").unwrap()), event: None, id: None, key: None, expires: None,
+///     payload: Some(Payload::json_text("{ \"a\": 1 }").unwrap()),
+///     event: None, id: None, key: None, user: None, expires: None,
 /// };
 /// let bytes = encode(&"news".parse().unwrap(), Epoch::from_bits(0), &[Arc::new(message)], Encoding::RawSse);
 /// assert_eq!(bytes, b"id: 000000000000-1\ndata: {\"a\":1}\n\n");

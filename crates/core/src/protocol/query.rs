@@ -12,7 +12,7 @@ use super::command::{SUBSCRIBE_TO, subscribe_to};
 use super::read::{Fault, Object, check_depth, elements, required, text};
 use super::{ClientId, Code, Start, SubscribeTo};
 use crate::channel::ChannelName;
-use crate::limits::{CHANNELS_PER_GET, CURSOR_BYTES_PER_CHANNEL, WAIT_DEFAULT_SECONDS, WAIT_MAX_SECONDS};
+use crate::limits::{CHANNELS_PER_GET, CURSOR_BYTES_PER_CHANNEL, QUERY_BYTES, WAIT_DEFAULT_SECONDS, WAIT_MAX_SECONDS};
 use crate::position::Cursor;
 
 /// Who asks: some parameters are read by one transport only, and unknown to the others.
@@ -58,9 +58,12 @@ impl SubscribeQuery {
     /// Reads the query string of a GET request, without its `?`.
     ///
     /// # Errors
-    /// A parameter is malformed, a channel stands twice or is missing (`bad_request`), or there are more than
-    /// [`CHANNELS_PER_GET`] (`too_many_channels`).
+    /// It is longer than [`QUERY_BYTES`], a parameter is malformed, a channel stands twice or is missing (`bad_request`),
+    /// or there are more than [`CHANNELS_PER_GET`] (`too_many_channels`).
     pub fn parse_get(query: &str, endpoint: Endpoint<'_>) -> Result<Self, QueryError> {
+        if query.len() > QUERY_BYTES {
+            return Err(Fault(format!("the query has more than {QUERY_BYTES} bytes")).into());
+        }
         let mut names = Vec::new();
         let (mut cursor, mut from, mut client, mut envelope, mut wait) = (None, None, None, None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {

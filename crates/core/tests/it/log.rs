@@ -14,9 +14,23 @@ use tricast_core::replay::{Decision, decide};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { bytes: usize, id: Option<u8>, server: bool },
-    Advance { ms: u64 },
-    Read { back: u64, messages: usize, bytes: usize },
+    Append {
+        bytes: usize,
+        id: Option<u8>,
+        server: bool,
+    },
+    Advance {
+        ms: u64,
+    },
+    Read {
+        back: u64,
+        messages: usize,
+        bytes: usize,
+    },
+    /// The node needs the memory.
+    LetGo,
+    /// Where nothing is retained, what remains of the log takes its place.
+    Rest,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![0..50_u64, Just(DEDUP_MS - 1), Just(DEDUP_MS)].prop_map(|ms| Step::Advance { ms }),
         2 => (0..30_u64, 0..10_usize, 0..1_000_usize)
             .prop_map(|(back, messages, bytes)| Step::Read { back, messages, bytes }),
+        1 => Just(Step::LetGo),
+        1 => Just(Step::Rest),
     ]
 }
 
@@ -103,6 +119,16 @@ proptest! {
                     log.forget(now);
                     naive.retain(now, retention);
                     check_read(&log, &naive, back, Limit { messages, bytes })?;
+                }
+                Step::LetGo => {
+                    prop_assert_eq!(log.let_go(), naive.first < naive.messages.len() as u64);
+                    naive.first = naive.messages.len() as u64;
+                }
+                Step::Rest => {
+                    if let Some(remnant) = log.remnant() {
+                        prop_assert_eq!(remnant.head(), log.head());
+                        log = Log::resume(Kind::Stream, retention, &remnant);
+                    }
                 }
             }
             log.forget(now);

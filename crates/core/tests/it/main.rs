@@ -14,6 +14,7 @@ mod code;
 mod command;
 mod event;
 mod json;
+mod limits;
 mod log;
 mod position;
 mod presence;

@@ -73,7 +73,7 @@ struct World {
 }
 
 fn who(client: u8) -> Who {
-    Who { channel: "x".parse().unwrap(), client: format!("client-{client}").parse().unwrap() }
+    Who { channel: "x".parse().unwrap(), user: None, client: format!("client-{client}").parse().unwrap() }
 }
 
 fn json(data: u8) -> Json {

@@ -38,6 +38,8 @@ enum Step {
     Cut {
         reader: usize,
     },
+    /// Where no key is left, what remains of the log takes its place.
+    Rest,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => reader.clone().prop_map(|reader| Step::Begin { reader }),
         6 => (reader.clone(), 1..4_usize).prop_map(|(reader, messages)| Step::Page { reader, messages }),
         1 => reader.prop_map(|reader| Step::Cut { reader }),
+        1 => Just(Step::Rest),
     ]
 }
 
@@ -143,6 +146,12 @@ proptest! {
                     let reader = &mut readers[reader];
                     reader.position = reader.position.to_string().parse().unwrap();
                     reader.live_at = reader.position.base.unwrap_or(log.head().head);
+                }
+                Step::Rest => {
+                    if let Some(remnant) = log.remnant() {
+                        log = Log::resume(Kind::State, Retention::state(), &remnant);
+                        prop_assert_eq!(log.head(), remnant.head());
+                    }
                 }
             }
             for reader in &readers {

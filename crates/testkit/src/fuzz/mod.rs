@@ -28,3 +28,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "names", run: names },
     Target { name: "queries", run: queries },
 ];
+
+/// Those that need a server, by their names: functions in `tests/suite/fuzz`, for this crate knows the core only.
+pub const OF_THE_SERVER: [&str; 2] = ["requests", "websockets"];

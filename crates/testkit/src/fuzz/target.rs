@@ -126,7 +126,7 @@ fn decisions(epoch: Epoch, asked: Option<Position>) {
         };
         assert_eq!(decide(kind, next, head), Decision::Continue, "{asked:?} on {head:?}");
         for place in [Place::Lost { unreadable: true }, Place::Lost { unreadable: false }] {
-            assert!(matches!(decide_place(kind, place, head), Some(Decision::Gap { .. })));
+            assert!(decide_place(kind, place, head).is_some_and(|begins| begins.gap.is_some()));
         }
         for from in [Start::Latest, Start::Earliest, Start::Last(seq.get())] {
             assert_eq!(decide(kind, Some(start(kind, from, head)), head), Decision::Continue, "{from} on {head:?}");
@@ -279,6 +279,7 @@ fn messages(input: &[u8]) -> Vec<Arc<Message>> {
             }),
             event: is_event_name(event).then(|| event.into()),
             id: is_publish_id(id).then(|| id.into()),
+            user: None,
             key: is_key(key).then(|| key.into()),
             expires: None,
         };

@@ -115,7 +115,7 @@ impl Ledger {
             let present = era.keys.get(&key).is_some_and(|holding| holding.present);
             let keys = era.keys.values().filter(|holding| holding.present).count() as u64;
             match item.value {
-                None if !present => return Outcome::Nothing(era.entries.len() as u64),
+                None if !present => return era.write_nothing(id, now),
                 Some(_) if !present && keys >= keeps.most => return Outcome::Full,
                 _ => {}
             }
@@ -283,6 +283,15 @@ impl Era {
 
     fn entry(&self, seq: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(seq).ok()?.checked_sub(1)?)
+    }
+
+    /// A repeat of what found nothing to delete deletes nothing either, whatever was set meanwhile.
+    fn write_nothing(&mut self, id: Option<(usize, String)>, now: u64) -> Outcome {
+        if let Some(id) = id {
+            self.last_at = now.max(self.last_at);
+            self.ids.insert(id, (self.head(), self.last_at));
+        }
+        Outcome::Nothing(self.head())
     }
 
     fn write(&mut self, item: Item, at: u64, keeps: Keeps) -> u64 {

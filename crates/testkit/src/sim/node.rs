@@ -10,7 +10,7 @@ use tricast_core::log::{AppendError, Head, Limit, Log, Stamp};
 use tricast_core::message::{Draft, Message};
 use tricast_core::position::{Cursor, Epoch, Place, Position, Seq};
 use tricast_core::protocol::{GapReason, Start};
-use tricast_core::replay::{self, Decision};
+use tricast_core::replay::{self, Beginning, Decision};
 
 use super::flaw::Flaw;
 use super::ledger::{Item, Keeps, Ledger, Outcome, payload};
@@ -256,9 +256,9 @@ impl Channel {
         flaw: Option<Flaw>,
     ) -> Checked<(Position, Option<GapReason>)> {
         let kind = self.keeps.kind;
-        let decision = replay::decide_place(kind, place, head);
-        match (place, decision) {
-            (Place::At(asked), Some(decision)) => {
+        match (place, replay::decide_place(kind, place, head)) {
+            (Place::At(asked), Some(Beginning { position, gap })) => {
+                let decision = gap.map_or(Decision::Continue, |reason| Decision::Gap { reason, position });
                 let decision = flawed(decision, asked, head, flaw);
                 self.ledger.judge(asked, decision)?;
                 match decision {
@@ -266,9 +266,9 @@ impl Channel {
                     Decision::Gap { position, reason } => Ok((position, Some(reason))),
                 }
             }
-            (_, Some(Decision::Gap { position, reason })) => {
+            (_, Some(Beginning { position, gap })) => {
                 self.ledger.check_start(position)?;
-                Ok((position, Some(reason)))
+                Ok((position, gap))
             }
             _ => {
                 let position = replay::start(kind, start, head);

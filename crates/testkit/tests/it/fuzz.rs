@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tricast_testkit::fuzz::{TARGETS, drive};
+use tricast_testkit::fuzz::{OF_THE_SERVER, TARGETS, drive};
 
 /// Enough to notice what breaks at once; `tests/fuzz` is for the rest.
 const TRIES: u64 = 150_000;
@@ -25,7 +25,8 @@ fn each_target_has_a_binary_and_a_corpus_and_nothing_else_has() {
         names.sort();
         names
     };
-    let targets: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    let mut targets: Vec<&str> = TARGETS.iter().map(|target| target.name).chain(OF_THE_SERVER).collect();
+    targets.sort_unstable();
     assert_eq!(names(&folder.join("targets").to_string_lossy(), ".rs"), targets);
     assert_eq!(names(&folder.join("corpus").to_string_lossy(), ""), targets);
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();

@@ -30,6 +30,7 @@ use tricast_core::channel::{ChannelName, Pattern, PatternError};
 use tricast_core::json::Json;
 use tricast_core::message::Draft;
 
+use crate::hub::Ask;
 pub(crate) use builder::{HooksBuilder, HooksProblem};
 pub use call::Calling;
 pub(crate) use connect::Connected;
@@ -57,6 +58,19 @@ pub enum Transport {
     Send,
 }
 
+impl Transport {
+    /// The name of its endpoint.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+            Self::Send => "send",
+        }
+    }
+}
+
 /// A hook, whatever it was made of.
 type Hook<I, O> = Arc<dyn Fn(I) -> BoxFuture<'static, O> + Send + Sync>;
 
@@ -78,13 +92,18 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    /// How long the application may take for an answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// When a hook that begins now has to have answered.
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
     /// Begins what must not be cut short by the end of whoever waits for it.
-    fn begin<T: Send + 'static>(
+    pub(crate) fn begin<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,
@@ -135,6 +154,12 @@ async fn run<I, O>(name: &'static str, hook: &Hook<I, O>, input: I, deadline: In
             Err(HookError::TimedOut(name))
         }
     }
+}
+
+/// Asks a rule's condition, but no longer than until the deadline.
+async fn asked(ask: Ask, deadline: Instant) -> Result<bool, HookError> {
+    let Ask { condition, request } = ask;
+    run("a rule's condition", &condition, request, deadline).await
 }
 
 /// Things by pattern; the first that matches counts.

@@ -12,9 +12,9 @@ use tricast_core::channel::{ChannelName, Topic};
 use tricast_core::log::Appended;
 use tricast_core::message::{Draft, DraftError, Payload};
 
-use super::{Answer, Place, PublishHook, Refused, run};
+use super::{Answer, Place, PublishHook, Refused, asked, run};
 use crate::handle::Tricast;
-use crate::hub::{Hub, PublishError};
+use crate::hub::{Allowed, Ask, Hub, PublishError};
 
 const NAME: &str = "on_publish";
 
@@ -147,50 +147,77 @@ pub(super) fn hook(hook: impl OnPublish) -> PublishHook {
 /// A publish that the rules allow.
 #[derive(Debug)]
 pub(crate) enum BegunPublish {
-    /// Nobody is asked: this is to be appended.
-    Append(Topic, Draft),
+    /// Nobody had to be asked.
+    Appended(Appended),
     /// The application is asked, and the append comes after.
     Asked(Answer<Result<Appended, PublishError>>),
 }
 
 impl Hub {
-    /// Checks a publish, and begins it where the application has to be asked: it is not cut short when whoever waits
-    /// for it goes.
-    pub(crate) fn begin_publish(
+    /// Checks a publish, and appends it; or begins it where the application has to be asked: then it is not cut short
+    /// when whoever waits for it goes.
+    pub(crate) async fn begin_publish(
         self: &Arc<Self>,
         who: &Identity,
         name: &ChannelName,
-        draft: Draft,
+        mut draft: Draft,
     ) -> Result<BegunPublish, PublishError> {
-        let topic = self.allow_publish(who, name)?;
+        let Allowed { topic, ask } = self.judge_publish(who, name)?;
         draft.check(topic.rule.kind(), self.config.message_bytes)?;
-        let Some((pattern, hook)) = self.hooks.publish.find(name) else {
-            return Ok(BegunPublish::Append(topic, draft));
+        // Whom a message is from is the hub's to say, but for the server, which may speak for anybody.
+        if *who != Identity::Server {
+            draft.user = who.user_id().filter(|_| topic.rule.shows_user()).cloned();
+        }
+        let hook = self.hooks.publish.find(name);
+        if ask.is_none() && hook.is_none() {
+            let appended = self.backplane.append(&topic, draft, &who.scope()).await?;
+            return Ok(BegunPublish::Appended(appended));
+        }
+        let work = Work {
+            hub: Arc::clone(self),
+            topic,
+            publisher: who.clone(),
+            ask,
+            hook: hook.map(|(pattern, hook)| {
+                (Arc::clone(hook), Place { channel: name.clone(), pattern: Arc::clone(pattern) })
+            }),
         };
-        let place = Place { channel: name.clone(), pattern: Arc::clone(pattern) };
-        let tricast = Tricast::new(Arc::clone(self));
-        let publishing = Publishing { channel: name.clone(), publisher: who.clone(), draft, place, tricast };
-        let work = publish(Arc::clone(self), topic, Arc::clone(hook), publishing);
-        Ok(BegunPublish::Asked(self.hooks.begin(NAME, work)))
+        Ok(BegunPublish::Asked(self.hooks.begin(NAME, work.publish(draft))))
     }
 }
 
-async fn publish(
+/// A publish about which somebody has to be asked.
+struct Work {
     hub: Arc<Hub>,
     topic: Topic,
-    hook: PublishHook,
-    publishing: Publishing,
-) -> Result<Appended, PublishError> {
-    let publisher = publishing.publisher.scope();
-    let id = publishing.draft.id.clone();
-    if let Some(id) = &id
-        && let Some(position) = hub.backplane.find(&topic, &publisher, id).await?
-    {
-        return Ok(Appended { position, duplicate: true });
+    publisher: Identity,
+    ask: Option<Ask>,
+    hook: Option<(PublishHook, Place)>,
+}
+
+impl Work {
+    async fn publish(self, draft: Draft) -> Result<Appended, PublishError> {
+        let Self { hub, topic, publisher, ask, hook } = self;
+        let deadline = hub.hooks.deadline();
+        if let Some(ask) = ask
+            && !asked(ask, deadline).await?
+        {
+            return Err(PublishError::Forbidden(topic.name));
+        }
+        let scope = publisher.scope();
+        let Some((hook, place)) = hook else { return Ok(hub.backplane.append(&topic, draft, &scope).await?) };
+        let id = draft.id.clone();
+        if let Some(id) = &id
+            && let Some(position) = hub.backplane.find(&topic, &scope, id).await?
+        {
+            return Ok(Appended { position, duplicate: true });
+        }
+        let (channel, tricast) = (topic.name.clone(), Tricast::new(Arc::clone(&hub)));
+        let publishing = Publishing { channel, publisher, draft, place, tricast };
+        let mut draft = run(NAME, &hook, publishing, deadline).await??;
+        // A retry is known by what the publisher gave it.
+        draft.id = id.or(draft.id);
+        draft.check(topic.rule.kind(), hub.config.message_bytes)?;
+        Ok(hub.backplane.append(&topic, draft, &scope).await?)
     }
-    let mut draft = run(NAME, &hook, publishing, hub.hooks.deadline()).await??;
-    // A retry is known by what the publisher gave it.
-    draft.id = id.or(draft.id);
-    draft.check(topic.rule.kind(), hub.config.message_bytes)?;
-    Ok(hub.backplane.append(&topic, draft, &publisher).await?)
 }

@@ -69,6 +69,11 @@ impl Refused {
         Self { code, message: message.into(), retry_after: None }
     }
 
+    /// To be tried again after this time.
+    pub(crate) fn retried(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
+    }
+
     /// The code that the caller is told.
     #[must_use]
     pub fn code(&self) -> Code {

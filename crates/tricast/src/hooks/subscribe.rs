@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::time::Instant;
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::channel::ChannelName;
 use tricast_core::position::Cursor;
 use tricast_core::protocol::{ClientId, Code, Ref, SubscribeTo};
 
-use super::{Answer, HookError, Place, Refused, SubscribeHook, Transport, run};
+use super::{Answer, HookError, Place, Refused, SubscribeHook, Transport, asked, run};
 use crate::handle::Tricast;
-use crate::hub::{Action, Hub};
+use crate::hub::{Allowed, Ask, Hub};
 use crate::session::{Begun, Outcome, Session};
 
 const NAME: &str = "on_subscribe";
@@ -145,39 +145,57 @@ impl Hub {
         channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Option<Answer<Permits>> {
         let Subscriber { caller, client, transport } = subscriber;
-        let mut asked = HashSet::new();
-        let mut asks: Vec<(ChannelName, SubscribeHook, Subscribing)> = Vec::new();
+        let deadline = self.hooks.deadline();
+        let mut seen = HashSet::new();
+        let mut questions = Vec::new();
         for channel in channels {
             let judged = channel.presence_of().unwrap_or_else(|| channel.clone());
-            let Some((pattern, hook)) = self.hooks.subscribe.find(&judged) else { continue };
-            if !asked.insert(channel) || self.allow(caller, Action::Subscribe, channel).is_err() {
+            let hook = self.hooks.subscribe.find(&judged);
+            let Ok(Allowed { ask, .. }) = self.judge(caller, Action::Subscribe, channel) else { continue };
+            if !seen.insert(channel) || (ask.is_none() && hook.is_none()) {
                 continue;
             }
-            let place = Place { channel: judged.clone(), pattern: Arc::clone(pattern) };
-            let (caller, client, tricast) = (caller.clone(), client.cloned(), Tricast::new(Arc::clone(self)));
-            let subscribing = Subscribing { channel: judged, caller, client, transport, place, tricast };
-            asks.push((channel.clone(), Arc::clone(hook), subscribing));
+            let hook = hook.map(|(pattern, hook)| {
+                let place = Place { channel: judged.clone(), pattern: Arc::clone(pattern) };
+                let (caller, client, tricast) = (caller.clone(), client.cloned(), Tricast::new(Arc::clone(self)));
+                (Arc::clone(hook), Subscribing { channel: judged, caller, client, transport, place, tricast })
+            });
+            questions.push(Question { channel: channel.clone(), ask, hook });
         }
-        if asks.is_empty() {
+        if questions.is_empty() {
             return None;
         }
-        let deadline = self.hooks.deadline();
-        let asks: Vec<_> =
-            asks.into_iter().map(|(channel, hook, subscribing)| ask(channel, hook, subscribing, deadline)).collect();
+        let questions: Vec<_> = questions.into_iter().map(|question| question.refused(deadline)).collect();
         Some(self.hooks.begin(NAME, async move {
-            let refused = stream::iter(asks).buffer_unordered(AT_ONCE).filter_map(std::future::ready);
+            let refused = stream::iter(questions).buffer_unordered(AT_ONCE).filter_map(std::future::ready);
             Permits { refused: refused.collect().await, all: None }
         }))
     }
 }
 
-/// The channel, where it is refused.
-async fn ask(
+/// What is asked about a channel: the rule's condition, then the hook.
+struct Question {
     channel: ChannelName,
-    hook: SubscribeHook,
-    subscribing: Subscribing,
-    deadline: Instant,
-) -> Option<(ChannelName, Refused)> {
-    let answer = run(NAME, &hook, subscribing, deadline).await;
-    answer.map_err(Refused::from).flatten().err().map(|refused| (channel, refused))
+    ask: Option<Ask>,
+    hook: Option<(SubscribeHook, Subscribing)>,
+}
+
+impl Question {
+    /// The channel, where it is refused.
+    async fn refused(self, deadline: Instant) -> Option<(ChannelName, Refused)> {
+        let Self { channel, ask, hook } = self;
+        if let Some(ask) = ask {
+            match asked(ask, deadline).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let refused = refused_by_rule(&channel, Code::Forbidden);
+                    return Some((channel, refused));
+                }
+                Err(error) => return Some((channel, error.into())),
+            }
+        }
+        let (hook, subscribing) = hook?;
+        let answer = run(NAME, &hook, subscribing, deadline).await;
+        answer.map_err(Refused::from).flatten().err().map(|refused| (channel, refused))
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tricast_core::channel::{ChannelName, Topic};
+use tricast_core::channel::Topic;
 use tricast_core::log::{Extent, Head, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
@@ -34,16 +34,16 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Bytes of all logs, with what each channel costs by being alive.
+    /// Bytes of all logs, with what each channel costs by being kept.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn add(&self, bytes: u64) {
+    pub(super) fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn subtract(&self, bytes: u64) {
+    pub(super) fn subtract(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -51,16 +51,12 @@ impl Account {
 impl Drop for Feed {
     fn drop(&mut self) {
         let memory = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).memory();
-        self.account.subtract(overhead(&self.topic) + memory);
+        self.account.subtract(OVERHEAD + memory);
     }
 }
 
-/// Bytes that a channel costs by being alive, before anything is in it: itself, its name, its place among the others.
-fn overhead(topic: &Topic) -> u64 {
-    const SHARED: usize = 2 * size_of::<usize>();
-    const PLACE: usize = (size_of::<(ChannelName, Arc<Feed>)>() + 1) * 8 / 7;
-    (size_of::<Feed>() + SHARED + PLACE + topic.name.as_str().len() + SHARED) as u64
-}
+/// Bytes that a channel costs by being alive, before anything is in it.
+const OVERHEAD: u64 = (size_of::<Feed>() + 2 * size_of::<usize>()) as u64;
 
 #[derive(Debug)]
 struct Encoded {
@@ -107,7 +103,7 @@ impl Feed {
     pub(crate) fn new(topic: Topic, log: Log, account: Arc<Account>) -> Self {
         let newest = AtomicU64::new(log.head().head.get());
         let readers = Readers::default();
-        account.add(overhead(&topic) + log.memory());
+        account.add(OVERHEAD + log.memory());
         Self { topic, readers, newest, log: Mutex::new(log), encoded: Mutex::default(), account }
     }
 
@@ -156,11 +152,10 @@ impl Feed {
         match encoding {
             Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
             None => {
-                let read = self.with_log(|log| {
-                    let (extent, _) = goes_on(log, after, limit, now_ms)?;
-                    Some((extent, log.read(after, limit)))
-                });
-                let Some((extent, messages)) = read else { return Found::Gap };
+                let log = self.forget(now_ms);
+                let Some((extent, _)) = goes_on(&log, after, limit) else { return Found::Gap };
+                let messages = log.read(after, limit);
+                drop(log);
                 let size = messages.iter().map(|message| message.size()).sum();
                 found(extent, size, || Content::Messages(messages))
             }
@@ -176,20 +171,28 @@ impl Feed {
             let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
             known.map(|known| known.bytes.clone())
         };
-        let read = self.with_log(|log| {
-            let (extent, head) = goes_on(log, after, limit, now_ms)?;
-            Some((extent, head, known(extent).ok_or_else(|| log.read(after, limit))))
-        });
-        let (extent, head, messages) = match read {
-            None => return Found::Gap,
-            Some((extent, _, Ok(bytes))) => return found(extent, bytes.len(), || Content::Encoded(bytes)),
-            Some((extent, head, Err(messages))) => (extent, head, messages),
-        };
+        let log = self.forget(now_ms);
+        let Some((extent, head)) = goes_on(&log, after, limit) else { return Found::Gap };
+        if let Some(bytes) = known(extent) {
+            return found(extent, bytes.len(), || Content::Encoded(bytes));
+        }
+        let messages = log.read(after, limit);
+        drop(log);
         let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
         // Nobody else is there to share them with.
         let alone = self.readers.len() <= 1;
         *slot = (!alone).then(|| Encoded { after, extent, bytes: bytes.clone() });
         found(extent, bytes.len(), || Content::Encoded(bytes))
+    }
+
+    /// The log without what is over, for somebody who only reads it.
+    fn forget(&self, now_ms: u64) -> MutexGuard<'_, Log> {
+        let mut log = self.lock();
+        let freed = log.forget(now_ms);
+        if freed > 0 {
+            self.account.subtract(freed);
+        }
+        log
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -199,8 +202,7 @@ impl Feed {
 }
 
 /// How far a reader may go; `None` where its position cannot be continued.
-fn goes_on(log: &mut Log, after: Position, limit: Limit, now_ms: u64) -> Option<(Extent, Head)> {
-    log.forget(now_ms);
+fn goes_on(log: &Log, after: Position, limit: Limit) -> Option<(Extent, Head)> {
     let head = log.head();
     let goes_on = decide(log.kind(), Some(after), &head) == Decision::Continue;
     goes_on.then(|| (log.extent(after, limit), head))
@@ -290,6 +292,18 @@ mod tests {
         let after = Position::new(Epoch::from_bits(1), Seq::ZERO);
         assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Gap));
         assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Gap));
+    }
+
+    #[test]
+    fn what_a_read_finds_over_is_taken_off_the_account() {
+        for encoding in [None, Some(Encoding::Json)] {
+            let feed = feed(Rule::stream().ttl(std::time::Duration::from_millis(10)));
+            append(&feed, 3);
+            assert!(feed.account.bytes() > OVERHEAD);
+            let all = Position::new(Epoch::from_bits(1), Seq::new(3).unwrap());
+            assert!(matches!(feed.read(all, Limit::default(), 10, encoding), Found::Nothing { .. }));
+            assert_eq!(feed.account.bytes(), OVERHEAD);
+        }
     }
 
     #[test]

@@ -1,27 +1,30 @@
-//! The channels alive on this node, and where their epochs come from.
+//! The channels that this node keeps, and where their epochs come from.
 //!
 //! An unwritten channel costs nothing: its epoch is a keyed hash of its name and a generation, so that it can be
-//! forgotten and made again without anybody noticing. A written one stays, with its head, for a day after its last
-//! message; when it is forgotten its generation changes, so that its next life has another epoch.
+//! forgotten and made again without anybody noticing. A written one is alive while somebody uses it or while it retains
+//! something; then a [`Remnant`] of it is kept, for a day after it was last asked for. When that is forgotten too its
+//! generation changes, so that the channel's next life has another epoch.
 
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use siphasher::sip::SipHasher24;
 use tricast_core::backplane::{BackplaneError, Events, News, Uncertain};
 use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::clock::{Clock, Entropy};
-use tricast_core::log::{Head, Log};
+use tricast_core::log::{Head, Log, Remnant};
 use tricast_core::position::{Epoch, Seq};
 
 use super::feed::{Account, Feed};
+use super::place::{self, Place};
 use crate::wake::Sweeper;
 
-/// Milliseconds that a written channel is remembered after its last message.
-const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How long a written channel that retains nothing is remembered after it was last asked for; and how long a state
+/// without keys remembers its deletions after the last of them.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Generations are kept per group of channels, so that forgetting one ends few unwritten epochs: with 100,000 channels
 /// forgotten a day, one in two and a half days. A mebibyte of them.
@@ -36,13 +39,22 @@ const FULL_FOR: Duration = Duration::from_secs(1);
 /// How much a node keeps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
+    /// Alive or idle.
     pub(crate) channels: usize,
-    /// Bytes of all logs, with what each channel costs by being alive.
+    /// Bytes of all logs, with what each channel costs by being kept.
     pub(crate) bytes: u64,
 }
 
+/// What this node knows of a channel.
+pub(crate) enum Known {
+    /// All of it.
+    Alive(Arc<Feed>),
+    /// Where it stands, and that nothing of it is retained.
+    Empty(Head),
+}
+
 pub(crate) struct Feeds {
-    map: DashMap<ChannelName, Arc<Feed>>,
+    map: DashMap<ChannelName, Place>,
     capacity: Capacity,
     account: Arc<Account>,
     clock: Arc<dyn Clock>,
@@ -70,7 +82,16 @@ impl Feeds {
 
     /// The channel, if it is alive.
     pub(crate) fn get(&self, name: &ChannelName) -> Option<Arc<Feed>> {
-        self.map.get(name).map(|feed| Arc::clone(&feed))
+        self.map.get(name)?.alive().cloned()
+    }
+
+    /// The channel as it is, which is not made alive by asking.
+    pub(crate) fn known(&self, name: &ChannelName) -> Known {
+        match self.map.get(name).as_deref() {
+            Some(Place::Alive(feed)) => Known::Alive(Arc::clone(feed)),
+            Some(Place::Idle(idle)) => Known::Empty(idle.used(self.clock.monotonic())),
+            None => Known::Empty(self.unwritten(name)),
+        }
     }
 
     /// The channel, made alive if it was not.
@@ -78,14 +99,29 @@ impl Feeds {
         if let Some(feed) = self.get(&topic.name) {
             return Ok(feed);
         }
-        if self.map.len() >= self.capacity.channels && !self.free() {
+        let kept = || self.map.contains_key(&topic.name);
+        if self.map.len() >= self.capacity.channels && !kept() && !self.free() {
             return Err(full(format!("this node keeps its most of {} channels", self.capacity.channels)));
         }
-        let fresh = || {
-            let log = Log::new(topic.rule.kind(), self.epoch(&topic.name), topic.rule.retention());
-            Arc::new(Feed::new(topic.clone(), log, Arc::clone(&self.account)))
-        };
-        Ok(Arc::clone(&self.map.entry(topic.name.clone()).or_insert_with(fresh)))
+        let alive = |log| Arc::new(Feed::new(topic.clone(), log, Arc::clone(&self.account)));
+        let (kind, retention) = (topic.rule.kind(), topic.rule.retention());
+        match self.map.entry(topic.name.clone()) {
+            Entry::Vacant(vacant) => {
+                let feed = alive(Log::new(kind, self.epoch(&topic.name), retention));
+                self.account.add(place::cost(&topic.name));
+                vacant.insert(Place::Alive(Arc::clone(&feed)));
+                Ok(feed)
+            }
+            Entry::Occupied(mut occupied) => {
+                let place = occupied.get_mut();
+                let feed = match place {
+                    Place::Alive(feed) => return Ok(Arc::clone(feed)),
+                    Place::Idle(idle) => alive(Log::resume(kind, retention, &idle.remnant)),
+                };
+                *place = Place::Alive(Arc::clone(&feed));
+                Ok(feed)
+            }
+        }
     }
 
     /// The channel, for a message to be appended: refused when the node has no memory left.
@@ -106,20 +142,17 @@ impl Feeds {
         if self.has_room() || self.clock.monotonic() < *full_until {
             return self.has_room();
         }
-        let mut idle: Vec<_> =
-            self.map.iter().map(|feed| (feed.with_log(|log| log.last_append_ms()), feed.key().clone())).collect();
-        idle.sort_unstable();
         let Capacity { channels, bytes } = self.capacity;
         let few = channels - (channels / FREED_PART).max(1);
         let light = bytes - bytes / FREED_PART as u64;
         let (short_of_channels, short_of_bytes) = (self.map.len() >= channels, self.account.bytes() >= bytes);
-        for (_, name) in &idle {
+        for name in self.longest_idle_first(short_of_channels) {
             let many = short_of_channels && self.map.len() > few;
             let heavy = short_of_bytes && self.account.bytes() > light;
             if !many && !heavy {
                 break;
             }
-            self.free_one(name, many);
+            self.free_one(&name, many);
         }
         if !self.has_room() {
             *full_until = self.clock.monotonic() + FULL_FOR;
@@ -127,20 +160,53 @@ impl Feeds {
         self.has_room()
     }
 
+    /// What remains of a channel weighs little, so for memory alone it goes last.
+    fn longest_idle_first(&self, short_of_channels: bool) -> impl Iterator<Item = ChannelName> {
+        let mut idle: Vec<_> = self
+            .map
+            .iter()
+            .map(|place| {
+                let last = place.alive().is_none() && !short_of_channels;
+                (last, place.last_append_ms(), place.key().clone())
+            })
+            .collect();
+        idle.sort_unstable();
+        idle.into_iter().map(|(.., name)| name)
+    }
+
     fn free_one(&self, name: &ChannelName, whole: bool) {
-        let Some(feed) = self.get(name) else { return };
-        feed.with_log(Log::let_go);
-        let whole = whole || feed.topic().rule.kind() == Kind::State;
-        drop(feed);
-        if whole {
-            // Under the lock of its shard, so that nobody makes it alive again before its generation has changed.
-            self.map.remove_if(name, |name, feed| {
-                let gone = is_unused(feed);
-                if gone && !feed.with_log(|log| log.is_unwritten()) {
-                    self.next_generation(name);
-                }
-                gone
-            });
+        if let Some(feed) = self.get(name) {
+            feed.with_log(Log::let_go);
+        }
+        let now = self.clock.monotonic();
+        self.forget_if(name, |place| {
+            if !place.is_unused() {
+                return false;
+            }
+            if whole || place.alive().is_none() {
+                return true;
+            }
+            place.rest(now, |log| log.remnant());
+            place.alive().is_some_and(|feed| feed.topic().rule.kind() == Kind::State)
+        });
+    }
+
+    /// Forgets a channel, so that its next life has another epoch, unless it was never written. Under the lock of its
+    /// shard, so that nobody makes it alive again in between.
+    fn forget_if(&self, name: &ChannelName, gone: impl FnOnce(&mut Place) -> bool) {
+        self.map.remove_if_mut(name, |name, place| {
+            let gone = gone(place);
+            if gone {
+                self.forget(name, place);
+            }
+            gone
+        });
+    }
+
+    fn forget(&self, name: &ChannelName, place: &Place) {
+        self.account.subtract(place::cost(name));
+        if !place.is_unwritten() {
+            self.next_generation(name);
         }
     }
 
@@ -148,39 +214,53 @@ impl Feeds {
         self.map.len() < self.capacity.channels && self.account.bytes() < self.capacity.bytes
     }
 
-    /// Where a channel stands that is not alive: unwritten.
-    pub(crate) fn unwritten(&self, name: &ChannelName) -> Head {
+    /// Where a channel stands of which nothing is kept.
+    fn unwritten(&self, name: &ChannelName) -> Head {
         let first = Seq::ZERO.next().unwrap_or(Seq::ZERO);
         Head { epoch: self.epoch(name), first, head: Seq::ZERO, floor: Seq::ZERO }
     }
 
-    /// Told when a reader leaves: an unwritten channel that only it held is forgotten.
+    /// Told when a reader leaves: what only it held is kept no longer than it has to be.
     pub(crate) fn left(&self, feed: &Arc<Feed>) {
-        // Two: the map, and the reader that is leaving.
-        let unused = |held: &Arc<Feed>| Arc::ptr_eq(held, feed) && Arc::strong_count(held) == 2;
-        self.map.remove_if(&feed.topic().name, |_, held| unused(held) && held.with_log(|log| log.is_unwritten()));
-    }
-
-    /// Forgets what is over: old messages everywhere, and channels that nobody holds.
-    pub(crate) fn maintain(&self, now_ms: u64) {
-        self.map.retain(|name, feed| {
-            feed.forget_encoded();
-            let (unwritten, over) = feed.with_log(|log| {
-                log.forget(now_ms);
-                let idle = now_ms.saturating_sub(log.last_append_ms());
-                (log.is_unwritten(), log.bytes() == 0 && idle >= REMEMBERED_MS)
-            });
-            if !is_unused(feed) || !(unwritten || over) {
-                return true;
+        let now = self.clock.monotonic();
+        self.forget_if(&feed.topic().name, |place| {
+            // Two: the map, and the reader that is leaving.
+            let unused = |held: &Arc<Feed>| Arc::ptr_eq(held, feed) && Arc::strong_count(held) == 2;
+            if !place.alive().is_some_and(unused) {
+                return false;
             }
+            let unwritten = place.is_unwritten();
             if !unwritten {
-                self.next_generation(name);
+                place.rest(now, without_loss);
             }
-            false
+            unwritten
         });
     }
 
-    /// How many channels are alive.
+    /// Forgets what is over: old messages everywhere, and channels that nobody uses.
+    pub(crate) fn maintain(&self, now_ms: u64) {
+        let now = self.clock.monotonic();
+        self.map.retain(|name, place| {
+            let over = match place {
+                Place::Idle(idle) => idle.rested(now) >= REMEMBERED,
+                Place::Alive(feed) => {
+                    feed.forget_encoded();
+                    feed.with_log(|log| log.forget(now_ms));
+                    let unwritten = place.is_unwritten();
+                    if !unwritten && place.is_unused() {
+                        place.rest(now, |log| in_time(log, now_ms));
+                    }
+                    unwritten && place.is_unused()
+                }
+            };
+            if over {
+                self.forget(name, place);
+            }
+            !over
+        });
+    }
+
+    /// How many channels are kept, alive or idle.
     pub(crate) fn len(&self) -> usize {
         self.map.len()
     }
@@ -208,9 +288,15 @@ fn full(reason: String) -> BackplaneError {
     BackplaneError::Unavailable { reason, maybe_applied: false }
 }
 
-/// Only the map holds it. Whoever obtains a channel does so under the lock of its shard, which the caller holds too.
-fn is_unused(feed: &Arc<Feed>) -> bool {
-    Arc::strong_count(feed) == 1
+/// What remains of a log, where nobody could notice a difference.
+fn without_loss(log: &mut Log) -> Option<Remnant> {
+    Some(log).filter(|log| log.bytes() == 0).and_then(|log| log.remnant())
+}
+
+/// As [`without_loss`]; and of a state without keys once it has remembered its deletions for long enough.
+fn in_time(log: &mut Log, now_ms: u64) -> Option<Remnant> {
+    let idle = Duration::from_millis(now_ms.saturating_sub(log.last_append_ms()));
+    if idle >= REMEMBERED { log.remnant() } else { without_loss(log) }
 }
 
 impl Events for Feeds {
@@ -228,7 +314,7 @@ impl Events for Feeds {
                 }
             }
             Uncertain::All => {
-                for feed in &self.map {
+                for feed in self.map.iter().filter_map(|place| place.alive().cloned()) {
                     self.sweeper.tell(&feed);
                 }
             }
@@ -237,152 +323,4 @@ impl Events for Feeds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tricast_core::access::Identity;
-    use tricast_core::channel::Rule;
-    use tricast_core::log::Stamp;
-    use tricast_core::message::Draft;
-    use tricast_testkit::clock::VirtualClock;
-    use tricast_testkit::entropy::Seeded;
-
-    fn feeds(channels: usize) -> Feeds {
-        with_capacity(Capacity { channels, bytes: u64::MAX })
-    }
-
-    fn with_capacity(capacity: Capacity) -> Feeds {
-        Feeds::new(capacity, Arc::new(VirtualClock::default()), &Seeded::new(1), Sweeper::start())
-    }
-
-    fn topic(name: &str) -> Topic {
-        Topic { name: name.parse().unwrap(), rule: Arc::new(Rule::stream()) }
-    }
-
-    fn write(feed: &Feed, now_ms: u64) {
-        let draft = Draft::json("x").unwrap();
-        let stamp = Stamp { now_ms, tag: 0 };
-        feed.with_log(|log| log.append(draft, &Identity::Server.scope(), stamp)).unwrap();
-    }
-
-    fn epoch(feed: &Feed) -> Epoch {
-        feed.with_log(|log| log.head().epoch)
-    }
-
-    #[tokio::test]
-    async fn an_unwritten_channel_is_forgotten_with_its_last_reader_and_keeps_its_epoch() {
-        let feeds = feeds(10);
-        let feed = feeds.obtain(&topic("a")).unwrap();
-        let before = epoch(&feed);
-        feeds.left(&feed);
-        drop(feed);
-        assert_eq!(feeds.len(), 0);
-        assert_eq!(feeds.unwritten(&topic("a").name).epoch, before);
-        assert_eq!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
-        assert_ne!(epoch(&feeds.obtain(&topic("b")).unwrap()), before);
-    }
-
-    #[tokio::test]
-    async fn a_channel_that_somebody_holds_is_never_forgotten() {
-        let feeds = feeds(10);
-        let (reader, other) = (feeds.obtain(&topic("a")).unwrap(), feeds.obtain(&topic("a")).unwrap());
-        feeds.left(&reader);
-        feeds.maintain(u64::MAX);
-        assert_eq!(feeds.len(), 1);
-        drop(other);
-    }
-
-    #[tokio::test]
-    async fn a_written_channel_is_remembered_for_a_day_and_its_next_life_has_another_epoch() {
-        let feeds = feeds(10);
-        let feed = feeds.obtain(&topic("a")).unwrap();
-        write(&feed, 1_000);
-        let before = epoch(&feed);
-        feeds.left(&feed);
-        drop(feed);
-        feeds.maintain(1_000 + REMEMBERED_MS - 1);
-        assert_eq!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
-        feeds.maintain(1_000 + REMEMBERED_MS);
-        assert_eq!(feeds.len(), 0);
-        assert_ne!(epoch(&feeds.obtain(&topic("a")).unwrap()), before);
-    }
-
-    #[tokio::test]
-    async fn at_its_most_of_memory_a_node_lets_the_longest_idle_go_and_keeps_their_heads() {
-        let feeds = with_capacity(Capacity { channels: 100, bytes: 100_000 });
-        let payload = "x".repeat(1_000);
-        let append = |name: &str, now_ms: u64| {
-            let feed = feeds.obtain_to_append(&topic(name))?;
-            let draft = Draft::json(&payload).unwrap();
-            let stamp = Stamp { now_ms, tag: 0 };
-            Ok::<_, BackplaneError>(feed.with_log(|log| log.append(draft, &Identity::Server.scope(), stamp)).unwrap())
-        };
-        let idle: Vec<_> = (0..10).map(|n| append("idle", n).unwrap().position).collect();
-        for n in 10..500 {
-            append("busy", n).unwrap();
-            assert!(feeds.account.bytes() < 102_000);
-        }
-        let head = feeds.get(&topic("idle").name).unwrap().with_log(|log| log.head());
-        assert_eq!((head.position(), head.first.get()), (idle[9], 11), "who had everything misses nothing");
-        assert!(feeds.get(&topic("busy").name).unwrap().with_log(|log| log.len()) > 10);
-    }
-
-    #[tokio::test]
-    async fn a_state_in_use_is_never_dropped_and_refuses_when_memory_is_out() {
-        let clock = Arc::new(VirtualClock::default());
-        let capacity = Capacity { channels: 100, bytes: 50_000 };
-        let feeds = Feeds::new(capacity, Arc::clone(&clock) as _, &Seeded::new(1), Sweeper::start());
-        let state = Topic { rule: Arc::new(Rule::state()), ..topic("s") };
-        let held = feeds.obtain(&state).unwrap();
-        let put = |n: u64| {
-            let draft = Draft::json(&"x".repeat(1_000)).unwrap().key(n.to_string());
-            let stamp = Stamp { now_ms: n, tag: 0 };
-            held.with_log(|log| log.append(draft, &Identity::Server.scope(), stamp)).unwrap()
-        };
-        let positions: Vec<_> = (0..60).map(put).collect();
-        let refused = feeds.obtain_to_append(&topic("a")).unwrap_err();
-        assert!(matches!(refused, BackplaneError::Unavailable { maybe_applied: false, .. }));
-        assert_eq!(held.with_log(|log| log.len()), 60);
-        drop(held);
-        // A look that was no use is not repeated at once.
-        assert!(feeds.obtain_to_append(&topic("a")).is_err());
-        clock.advance(FULL_FOR);
-        feeds.obtain_to_append(&topic("a")).unwrap();
-        assert_ne!(feeds.unwritten(&state.name).epoch, positions[0].position.epoch, "dropped whole, its epoch ended");
-    }
-
-    #[tokio::test]
-    async fn what_is_dropped_is_taken_off_the_account() {
-        let feeds = feeds(10);
-        let empty = feeds.account.bytes();
-        for name in ["a", "b"] {
-            write(&feeds.obtain(&topic(name)).unwrap(), 1_000);
-        }
-        assert!(feeds.account.bytes() > empty);
-        feeds.maintain(1_000 + 2 * REMEMBERED_MS);
-        assert_eq!((feeds.len(), feeds.account.bytes()), (0, empty));
-    }
-
-    #[tokio::test]
-    async fn one_channel_too_many_is_unavailable_while_all_others_are_held() {
-        let feeds = feeds(1);
-        let _held = feeds.obtain(&topic("a")).unwrap();
-        let refused = feeds.obtain(&topic("b")).unwrap_err();
-        assert!(matches!(refused, BackplaneError::Unavailable { maybe_applied: false, .. }));
-        assert!(feeds.obtain(&topic("a")).is_ok());
-    }
-
-    #[tokio::test]
-    async fn the_longest_idle_channel_makes_room_and_its_next_life_has_another_epoch() {
-        let feeds = feeds(3);
-        let mut epochs = Vec::new();
-        for (name, now_ms) in [("a", 20), ("b", 10), ("c", 30)] {
-            let feed = feeds.obtain(&topic(name)).unwrap();
-            write(&feed, now_ms);
-            epochs.push(epoch(&feed));
-        }
-        feeds.obtain(&topic("d")).unwrap();
-        let now = ["a", "c"].map(|name| epoch(&feeds.obtain(&topic(name)).unwrap()));
-        assert_eq!(now, [epochs[0], epochs[2]]);
-        assert_ne!(feeds.unwritten(&topic("b").name).epoch, epochs[1]);
-    }
-}
+mod tests;

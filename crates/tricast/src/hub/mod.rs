@@ -5,6 +5,7 @@
 
 mod feed;
 mod feeds;
+mod place;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tricast_core::access::Identity;
+use tricast_core::access::{Access, AccessRequest, Action, AsyncCondition, Identity, Verdict};
 use tricast_core::backplane::{Backplane, BackplaneError};
 use tricast_core::channel::{ChannelName, NameError, Pattern, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
@@ -22,12 +23,15 @@ use tricast_core::message::{Draft, DraftError};
 use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
+use crate::auth::{AnyAuthenticator, Login};
+use crate::edge::Edge;
 use crate::presence::Presence;
+use crate::revocation::Revocations;
 
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
 pub(crate) use feed::{Batch, Content, Feed, Found};
-pub(crate) use feeds::{Capacity, Feeds};
+pub(crate) use feeds::{Capacity, Feeds, Known};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
@@ -55,15 +59,31 @@ impl Config {
     }
 }
 
+/// What a [`Hub`] is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) edge: Edge,
+    pub(crate) rules: Vec<Ruled>,
+    pub(crate) auth: Arc<dyn AnyAuthenticator>,
+    pub(crate) hooks: Hooks,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
 pub(crate) struct Hub {
     pub(crate) config: Config,
+    pub(crate) edge: Edge,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) hooks: Hooks,
-    rules: Vec<(Pattern, Arc<Rule>)>,
+    pub(crate) auth: Arc<dyn AnyAuthenticator>,
+    rules: Vec<Ruled>,
     /// Every connection holds a receiver, so the sender knows how many there are, and when the last has ended.
     drain: watch::Sender<Option<Draining>>,
 }
@@ -74,11 +94,23 @@ pub(crate) struct Draining {
     pub(crate) spread: Duration,
 }
 
-/// What somebody wants to do with a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    Subscribe,
-    Publish,
+/// A rule, and the channels it is for.
+pub(crate) struct Ruled {
+    pub(crate) pattern: Arc<Pattern>,
+    pub(crate) rule: Arc<Rule>,
+}
+
+/// A channel with its rule, which lets somebody do what they want with it, as far as can be told at once.
+pub(crate) struct Allowed {
+    pub(crate) topic: Topic,
+    /// What has to be asked before they may.
+    pub(crate) ask: Option<Ask>,
+}
+
+/// A condition of a rule's, and what it is to decide.
+pub(crate) struct Ask {
+    pub(crate) condition: AsyncCondition,
+    pub(crate) request: AccessRequest,
 }
 
 /// Why a node that drains ends its connections, and takes no new ones.
@@ -91,45 +123,66 @@ const MIN_SPREAD: Duration = Duration::from_millis(100);
 const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
-    pub(crate) fn new(
-        config: Config,
-        rules: Vec<(Pattern, Arc<Rule>)>,
-        hooks: Hooks,
-        feeds: Arc<Feeds>,
-        backplane: Arc<dyn Backplane>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
-        let (presence, drain) = (Arc::new(presence), watch::Sender::new(None));
-        Self { config, clock, entropy, feeds, backplane, presence, hooks, rules, drain }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
+        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock), &*entropy);
+        let revocations = Revocations::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
+        let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
+        Self { config, edge, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
     }
 
-    /// The channel with its rule, if there is one and it lets `who` do this.
+    /// The channel with its rule, if there is one and it does not refuse `who` outright.
+    ///
+    /// Somebody may have to be asked yet: see [`Hub::judge`].
     pub(crate) fn allow(&self, who: &Identity, action: Action, name: &ChannelName) -> Result<Topic, Code> {
+        self.judge(who, action, name).map(|allowed| allowed.topic)
+    }
+
+    /// What the rules say of somebody who wants to do this.
+    pub(crate) fn judge(&self, who: &Identity, action: Action, name: &ChannelName) -> Result<Allowed, Code> {
         if let Some(channel) = name.presence_of() {
-            return self.allow_presence(who, action, &channel);
+            return self.judge_presence(who, action, &channel);
         }
-        let matching = self.rules.iter().find(|(pattern, _)| pattern.matches(name.as_str()).is_some());
-        let (_, rule) = matching.ok_or(Code::UnknownChannel)?;
+        let Ruled { pattern, rule } = self.rule_of(name)?;
         let access = match action {
             Action::Subscribe => rule.subscribe_access(),
             Action::Publish => rule.publish_access(),
         };
-        if !access.allows(who) {
-            return Err(Code::Forbidden);
-        }
-        Ok(Topic { name: name.clone(), rule: Arc::clone(rule) })
+        let ask = asked(access, who, action, pattern, name)?;
+        Ok(Allowed { topic: Topic { name: name.clone(), rule: Arc::clone(rule) }, ask })
     }
 
-    /// Whoever may subscribe to a channel may read who is on it; nobody may write that but the hub itself.
-    fn allow_presence(&self, who: &Identity, action: Action, channel: &ChannelName) -> Result<Topic, Code> {
-        match self.allow(who, Action::Subscribe, channel) {
-            Ok(topic) if !topic.rule.has_presence() => Err(Code::UnknownChannel),
-            Ok(_) if action == Action::Publish => Err(Code::Forbidden),
-            Ok(_) => Ok(self.presence.topic(channel)),
-            Err(code) => Err(code),
+    /// Whether what is told of a channel may be given to anybody.
+    pub(crate) fn is_public(&self, name: &ChannelName) -> bool {
+        self.rule_of(name).is_ok_and(|ruled| ruled.rule.is_public())
+    }
+
+    /// Whether a rule says of its own who may see who is there, and this is a channel of members.
+    pub(crate) fn asks_of_presence(&self, name: &ChannelName) -> bool {
+        let rule = name.presence_of().and_then(|channel| self.rule_of(&channel).ok().map(|ruled| &ruled.rule));
+        rule.is_some_and(|rule| rule.presence_access().is_some())
+    }
+
+    fn rule_of(&self, name: &ChannelName) -> Result<&Ruled, Code> {
+        let mut matching = self.rules.iter().filter(|ruled| ruled.pattern.matches(name.as_str()).is_some());
+        matching.next().ok_or(Code::UnknownChannel)
+    }
+
+    /// Whoever may subscribe to a channel may read who is on it, unless its rule says otherwise; nobody may write that
+    /// but the hub itself.
+    fn judge_presence(&self, who: &Identity, action: Action, channel: &ChannelName) -> Result<Allowed, Code> {
+        let mut allowed = self.judge(who, Action::Subscribe, channel)?;
+        if !allowed.topic.rule.has_presence() {
+            return Err(Code::UnknownChannel);
         }
+        if action == Action::Publish {
+            return Err(Code::Forbidden);
+        }
+        if let Some(access) = allowed.topic.rule.presence_access() {
+            let own = asked(access, who, action, &self.rule_of(channel)?.pattern, channel)?;
+            allowed.ask = both(allowed.ask, own);
+        }
+        Ok(Allowed { topic: self.presence.topic(channel), ..allowed })
     }
 
     /// The channel to subscribe to, if `who` may, and may show there what it wants to.
@@ -149,29 +202,36 @@ impl Hub {
         name: &ChannelName,
         draft: Draft,
     ) -> Result<Appended, PublishError> {
-        match self.begin_publish(who, name, draft)? {
-            BegunPublish::Append(topic, draft) => Ok(self.backplane.append(&topic, draft, &who.scope()).await?),
+        match self.begin_publish(who, name, draft).await? {
+            BegunPublish::Appended(appended) => Ok(appended),
             BegunPublish::Asked(answer) => answer.get().await?,
         }
     }
 
     /// The channel to publish to, if `who` may.
-    pub(crate) fn allow_publish(&self, who: &Identity, name: &ChannelName) -> Result<Topic, PublishError> {
-        self.allow(who, Action::Publish, name).map_err(|code| match code {
+    pub(crate) fn judge_publish(&self, who: &Identity, name: &ChannelName) -> Result<Allowed, PublishError> {
+        self.judge(who, Action::Publish, name).map_err(|code| match code {
             Code::Forbidden => PublishError::Forbidden(name.clone()),
             _ => PublishError::UnknownChannel(name.clone()),
         })
     }
 
     /// The first event of a connection, told to this client.
-    pub(crate) fn welcome(&self, client: &ClientId, heartbeat: Duration, reference: Option<Ref>) -> Event {
+    pub(crate) fn welcome(
+        &self,
+        client: &ClientId,
+        login: &Login,
+        heartbeat: Duration,
+        reference: Option<Ref>,
+    ) -> Event {
+        let now = self.clock.wall_ms();
         let limits = Limits {
             message: self.config.message_bytes as u64,
             channels: self.config.channels_per_connection as u64,
             batch: COMMANDS_PER_BATCH as u64,
         };
-        let welcome = Welcome::new(client.clone(), heartbeat, self.clock.wall_ms(), limits);
-        Event::Welcome(Welcome { reference, ..welcome })
+        let (user, expires_in) = (login.who.user().map(Box::from), login.expires_in(now));
+        Event::Welcome(Welcome { user, expires_in, reference, ..Welcome::new(client.clone(), heartbeat, now, limits) })
     }
 
     /// The id of a client that chose none.
@@ -209,6 +269,39 @@ impl Hub {
         self.drain.send_replace(Some(Draining { spread }));
         // The outcome is the same: whoever is left when the time is over is cut by the server's end.
         drop(tokio::time::timeout(within, self.drain.closed()).await);
+    }
+}
+
+/// What has to be asked before an access lets `who` in.
+fn asked(
+    access: &Access,
+    who: &Identity,
+    action: Action,
+    pattern: &Arc<Pattern>,
+    name: &ChannelName,
+) -> Result<Option<Ask>, Code> {
+    match access.judge(who, action, pattern, name) {
+        Verdict::Allowed => Ok(None),
+        Verdict::Refused => Err(Code::Forbidden),
+        Verdict::Ask(condition) => {
+            let request = AccessRequest::new(who.clone(), action, name.clone(), Arc::clone(pattern));
+            Ok(Some(Ask { condition, request }))
+        }
+    }
+}
+
+/// One condition that holds where both do.
+fn both(one: Option<Ask>, other: Option<Ask>) -> Option<Ask> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let (first, second) = (one.condition, other.condition);
+            let condition: AsyncCondition = Arc::new(move |request: AccessRequest| {
+                let (first, second) = (first(request.clone()), second(request));
+                Box::pin(async move { first.await && second.await })
+            });
+            Some(Ask { condition, request: one.request })
+        }
+        (one, other) => one.or(other),
     }
 }
 

@@ -262,3 +262,84 @@ async fn an_address_in_use_is_an_error() {
     let error = bind(first.local_addr().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
+
+/// Slow-loris: whoever never finishes a head costs the others nothing.
+#[tokio::test]
+async fn fifty_half_sent_requests_are_cut_while_others_are_served() {
+    let server = Running::start(hello(), |serve| serve.header_timeout(SOON)).await;
+    let mut half_sent = Vec::new();
+    for _ in 0..50 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();
+        half_sent.push(stream);
+    }
+    for _ in 0..10 {
+        let mut other = server.request("/").await;
+        assert!(read_until(&mut other, "hello").await.contains("200 OK"));
+    }
+    for stream in &mut half_sent {
+        let seen = rest_of(stream).await;
+        assert!(!seen.contains("200 OK"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_room_waits_until_a_half_sent_request_is_cut() {
+    let server = Running::start(hello(), |serve| serve.connections(2).header_timeout(SOON)).await;
+    let mut half_sent = [server.connect().await, server.connect().await];
+    for stream in &mut half_sent {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").await.unwrap();
+    }
+    let mut other = server.request("/").await;
+    assert!(read_until(&mut other, "hello").await.contains("200 OK"));
+    for stream in &mut half_sent {
+        rest_of(stream).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_keeps_its_place() {
+    let (ended, has_ended) = oneshot::channel();
+    let ended = Arc::new(std::sync::Mutex::new(Some(ended)));
+    let upgrade = move |mut request: axum::extract::Request| async move {
+        let ended = ended.lock().unwrap().take();
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(upgraded.await.unwrap());
+            let _ = io.read_to_end(&mut Vec::new()).await;
+            let _ = ended.map(|ended| ended.send(()));
+        });
+        http::Response::builder()
+            .status(101)
+            .header("upgrade", "x")
+            .header("connection", "upgrade")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let has_ended = Arc::new(std::sync::Mutex::new(has_ended));
+    let second = move || async move { has_ended.lock().unwrap().try_recv().map_or("too early", |()| "in turn") };
+    let app = Router::new().route("/upgrade", get(upgrade)).route("/", get(second));
+    let server = Running::start(app, |serve| serve.connections(1)).await;
+    let mut upgraded = server.connect().await;
+    upgraded.write_all(b"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await.unwrap();
+    read_until(&mut upgraded, "\r\n\r\n").await;
+    let mut other = server.request("/").await;
+    // Time enough for the other to be served too early.
+    sleep(SOON).await;
+    drop(upgraded);
+    let seen = read_until(&mut other, "n").await;
+    assert!(!seen.contains("too early"), "{seen}");
+    read_until(&mut other, "turn").await;
+}
+
+#[tokio::test]
+async fn who_comes_too_fast_is_served_in_turn() {
+    let server = Running::start(hello(), |serve| serve.accept_rate(10)).await;
+    let mut crowd = Vec::new();
+    for _ in 0..15 {
+        crowd.push(server.request("/").await);
+    }
+    for stream in &mut crowd {
+        assert!(read_until(stream, "hello").await.contains("200 OK"));
+    }
+}

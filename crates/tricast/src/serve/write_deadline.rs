@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::gate::Place;
+
 /// Fails a write with [`TimedOut`](io::ErrorKind::TimedOut) once it has been pending for the whole limit; each byte
 /// taken starts the limit anew.
 ///
@@ -17,11 +19,18 @@ pub(crate) struct WriteDeadline<IO> {
     io: IO,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// An upgraded connection outlives the task that serves its requests, so its place is with the stream.
+    _place: Place,
 }
 
 impl<IO> WriteDeadline<IO> {
     pub(crate) fn new(io: IO, limit: Duration) -> Self {
-        Self { io, limit, stalled: None }
+        Self { io, limit, stalled: None, _place: Place::default() }
+    }
+
+    /// Holds a place among the connections for as long as the stream lives.
+    pub(crate) fn holding(self, place: Place) -> Self {
+        Self { _place: place, ..self }
     }
 
     /// Passes a write's outcome on, unless it stays pending beyond the limit.

@@ -10,18 +10,16 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 use tricast_core::access::Identity;
+use tricast_core::limits::{BODY_SECONDS, QUERY_BODY_BYTES_PER_CHANNEL};
 use tricast_core::protocol::{Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::refusal::Refusal;
+use crate::auth::Login;
+use crate::edge::Ticket;
 use crate::hooks::{Connected, Permits, Subscriber, Transport};
 use crate::hub::Hub;
 
-/// What the body of a subscribe query may have for each channel of a connection: its name, where it starts, its place
-/// in the cursor, and what its presence member shows.
-const BODY_BYTES_PER_CHANNEL: usize = 2 * 1024;
-
-/// How long a body may take to arrive; a slower one is answered by 408.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+const BODY_TIMEOUT: Duration = Duration::from_secs(BODY_SECONDS);
 
 /// The header that an `EventSource` brings its last id in.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -36,34 +34,46 @@ pub(crate) enum Reading {
     Poll,
 }
 
-/// Reads the query of a request to `sse` or `poll`, and refuses what the rules refuse.
+/// Who asks for what.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) ticket: Ticket,
+    pub(crate) login: Login,
+    pub(crate) query: SubscribeQuery,
+}
+
+/// Finds room for a request to `sse` or `poll`, finds out who makes it, reads its query, and refuses
+/// what the rules refuse.
 ///
 /// # Errors
 /// The refusal to answer with.
-pub(crate) async fn read(
-    hub: &Hub,
-    who: &Identity,
-    reading: Reading,
-    request: Request,
-) -> Result<SubscribeQuery, Refusal> {
+pub(crate) async fn read(hub: &Hub, reading: Reading, request: Request) -> Result<Asked, Refusal> {
     let (parts, body) = request.into_parts();
-    let last_event_id = last_event_id(&parts.headers);
+    if parts.method != Method::GET && parts.method != Method::POST {
+        return Err(Refusal::method(METHODS));
+    }
+    let (transport, last_event_id) = match reading {
+        Reading::Sse => (Transport::Sse, last_event_id(&parts.headers)),
+        Reading::Poll => (Transport::Poll, None),
+    };
+    // Before anything of a body is read: who may not come in costs nothing more.
+    let mut ticket = hub.admit(&parts).map_err(Refusal::of_caller)?;
+    let login = hub.log_in_request(&parts, transport).await.map_err(Refusal::of_caller)?;
+    hub.claim(&mut ticket, &login.who).map_err(Refusal::of_caller)?;
     let endpoint = match reading {
         Reading::Sse => Endpoint::Sse { last_event_id: last_event_id.as_deref() },
         Reading::Poll => Endpoint::Poll,
     };
-    let query = match parts.method {
-        Method::GET => SubscribeQuery::parse_get(parts.uri.query().unwrap_or_default(), endpoint)?,
-        Method::POST => {
-            check_json(&parts.headers)?;
-            let most = hub.config.channels_per_connection;
-            let text = text(body, most.saturating_mul(BODY_BYTES_PER_CHANNEL)).await?;
-            SubscribeQuery::parse_post(&text, endpoint, most)?
-        }
-        _ => return Err(Refusal::method(METHODS)),
+    let query = if parts.method == Method::GET {
+        SubscribeQuery::parse_get(parts.uri.query().unwrap_or_default(), endpoint)?
+    } else {
+        check_json(&parts.headers)?;
+        let most = hub.config.channels_per_connection;
+        let text = text(body, most.saturating_mul(QUERY_BODY_BYTES_PER_CHANNEL)).await?;
+        SubscribeQuery::parse_post(&text, endpoint, most)?
     };
-    admit(hub, who, &query)?;
-    Ok(query)
+    admit(hub, &login.who, &query)?;
+    Ok(Asked { ticket, login, query })
 }
 
 /// Refuses a query whose channels the rules refuse, before anybody else is asked.
@@ -95,7 +105,7 @@ pub(crate) async fn ask(
 ) -> Result<Admitted, Refusal> {
     let client = query.client.as_ref();
     let connected = hub.connected(who, client, transport).await;
-    let connected = connected.map_err(|refused| Refusal::of_refused(None, refused))?;
+    let connected = connected.map_err(Refusal::of_caller)?;
     let channels = query.channels.iter().map(|to| &to.name);
     let Some(answer) = hub.begin_permits(Subscriber { caller: who, client, transport }, channels) else {
         return Ok(Admitted { _connected: connected, permits: Permits::default() });
@@ -148,7 +158,7 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, most).collect()).await;
     let collected = collected.map_err(|_| {
-        let message = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+        let message = format!("the body took longer than {BODY_SECONDS} s");
         Refusal::new(Code::Timeout, message)
     })?;
     let collected = collected.map_err(|error| {
@@ -160,4 +170,22 @@ pub(crate) async fn text(body: Body, most: usize) -> Result<String, Refusal> {
     })?;
     String::from_utf8(collected.to_bytes().into())
         .map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_takes_too_long_is_a_timeout() {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let refused = timeout(2 * BODY_TIMEOUT, text(Body::from_stream(never), 10)).await.expect("it ends");
+        assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_body_has_so_many_bytes_and_no_more() {
+        assert_eq!(text(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
+        assert_eq!(text(Body::from("0123456789a"), 10).await.unwrap_err().code(), Code::TooLarge);
+    }
 }

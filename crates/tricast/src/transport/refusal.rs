@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use tricast_core::channel::ChannelName;
 use tricast_core::protocol::event::{ErrorEvent, Unsubscribed};
 use tricast_core::protocol::{Code, Event, QueryError};
 
-use crate::hooks::{Refused, refused_by_rule};
+use crate::hooks::{Refused, Transport, refused_by_rule};
 use crate::hub::{GOING_AWAY, Hub};
+use crate::metrics;
 
 /// Why a request is refused, and with which status.
 #[derive(Debug)]
@@ -33,6 +34,11 @@ impl Refusal {
     pub(crate) fn of_channel(channel: ChannelName, code: Code) -> Self {
         let refused = refused_by_rule(&channel, code);
         Self::of_refused(Some(channel), refused)
+    }
+
+    /// A caller who is not let in.
+    pub(crate) fn of_caller(refused: Refused) -> Self {
+        Self::of_refused(None, refused)
     }
 
     /// What a hook refuses.
@@ -80,17 +86,20 @@ impl Refusal {
         if self.event.code.may_retry_as_is() {
             self.event.retry_after.get_or_insert(RETRY_AFTER_TIME);
         }
-        let retry_after = self.event.retry_after;
+        let (code, retry_after) = (self.event.code, self.event.retry_after);
         let mut response = json_response(self.status, Event::Error(self.event).to_json().into());
         let headers = response.headers_mut();
         if let Some(time) = retry_after {
             // The header has whole seconds.
             headers.insert(RETRY_AFTER, HeaderValue::from(time.as_secs() + u64::from(time.subsec_nanos() > 0)));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        response
+        told(response, code)
     }
 }
 
@@ -111,6 +120,23 @@ pub(crate) fn told_in_band(channel: ChannelName, refused: Refused) -> Result<Eve
         return Err(Refusal::of_refused(Some(channel), refused));
     }
     Ok(Event::Unsubscribed(Unsubscribed { channel, code: Some(code), reference: None }))
+}
+
+/// What a response tells, for whoever counts.
+#[derive(Debug, Clone, Copy)]
+struct Told(Code);
+
+/// A response that tells this code.
+pub(crate) fn told(mut response: Response, code: Code) -> Response {
+    response.extensions_mut().insert(Told(code));
+    response
+}
+
+/// Counts a request that came to nothing.
+pub(crate) fn count(response: &Response, transport: Transport) {
+    if let Some(Told(code)) = response.extensions().get() {
+        metrics::refused(*code, transport);
+    }
 }
 
 /// The status that tells a code.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
-use tricast_core::access::Identity;
 use tricast_core::protocol::{Event, command};
 
 use super::origin::check_origin;
 use super::preflight;
 use super::query::{check_json, text};
 use super::refusal::{Refusal, json_response};
-use crate::commands;
+use crate::commands::{self, Bringer, Caller};
+use crate::hooks::Transport;
 use crate::hub::Hub;
+use crate::metrics;
 
 const METHODS: &str = "POST, OPTIONS";
 
@@ -32,12 +33,15 @@ async fn execute(hub: &Arc<Hub>, request: Request) -> Result<Response, Refusal> 
     if request.method() != Method::POST {
         return Err(Refusal::method(METHODS));
     }
-    check_origin(request.headers(), request.uri())?;
+    check_origin(hub, &request)?;
     check_json(request.headers())?;
-    let body = text(request.into_body(), hub.config.send_body_bytes()).await?;
+    let (parts, body) = request.into_parts();
+    let login = hub.log_in_request(&parts, Transport::Send).await.map_err(Refusal::of_caller)?;
+    let bringer = Bringer::Send { address: hub.client_addr(&parts) };
+    let body = text(body, hub.config.send_body_bytes()).await?;
     let batch = command::parse(&body).map_err(|error| Refusal::of(error.into()))?;
     let single = batch.single;
-    let answers = commands::execute(batch, hub, &Identity::default()).await;
+    let answers = commands::execute(batch, Caller { hub, login, bringer }).await;
     Ok(if single { single_answer(answers) } else { array_answer(&answers) })
 }
 
@@ -56,6 +60,7 @@ fn array_answer(answers: &[Event]) -> Response {
         if index > 0 {
             json.push(b',');
         }
+        metrics::told(answer, Transport::Send);
         answer.put_json(&mut json);
     }
     json.push(b']');

@@ -1,10 +1,19 @@
-//! Every test that the page of guarantees names is one.
+//! Every test that the pages of guarantees and of defences name is one.
 
 use crate::repository::{Text, assert_clean, files, text};
 
 #[test]
 fn every_test_that_a_guarantee_names_exists() {
-    let page = text("docs/guarantees.md");
+    assert_named("docs/guarantees.md");
+}
+
+#[test]
+fn every_test_that_shows_a_defence_exists() {
+    assert_named("docs/security.md");
+}
+
+fn assert_named(page: &str) {
+    let page = text(page);
     let named = tests_named(&page);
     assert!(named.len() >= 50, "the page names {} tests", named.len());
     let files = files();
@@ -13,14 +22,18 @@ fn every_test_that_a_guarantee_names_exists() {
 }
 
 /// `path::name` between backticks: the line, the path and the name.
-fn tests_named(page: &Text) -> Vec<(usize, &str, &str)> {
+pub(crate) fn tests_named(page: &Text) -> Vec<(usize, &str, &str)> {
     let spans =
         page.lines().flat_map(|(number, line)| line.split('`').skip(1).step_by(2).map(move |span| (number, span)));
     let tests = spans.filter_map(|(number, span)| span.split_once("::").map(|(path, name)| (number, path, name)));
     tests.filter(|(_, path, _)| path.contains('/')).collect()
 }
 
-fn missing(page: &str, named: &[(usize, &str, &str)], source: impl Fn(&str) -> Option<String>) -> Vec<String> {
+pub(crate) fn missing(
+    page: &str,
+    named: &[(usize, &str, &str)],
+    source: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
     let mut findings = Vec::new();
     for (number, path, name) in named {
         match source(path) {

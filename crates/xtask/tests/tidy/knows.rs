@@ -15,10 +15,11 @@ struct MayKnow {
 const RULES: &[MayKnow] = &[
     MayKnow { package: "tricast-core", normal: &[], dev: &[TESTKIT] },
     MayKnow { package: "tricast", normal: &["tricast-core"], dev: &[TESTKIT] },
+    MayKnow { package: "tricast-client", normal: &["tricast-core"], dev: &["tricast", TESTKIT] },
     MayKnow { package: "tricast-cli", normal: &["tricast"], dev: &[TESTKIT] },
     MayKnow { package: TESTKIT, normal: &["tricast-core"], dev: &[] },
     MayKnow { package: "chat", normal: &["tricast"], dev: &[TESTKIT] },
-    MayKnow { package: "tricast-tests", normal: &["tricast", TESTKIT], dev: &[] },
+    MayKnow { package: "tricast-tests", normal: &["tricast", TESTKIT], dev: &["tricast-client"] },
     MayKnow { package: "xtask", normal: &[], dev: &[] },
 ];
 

@@ -6,6 +6,8 @@
 mod codes;
 mod guarantees;
 mod knows;
+mod licences;
+mod limits;
 mod manifests;
 mod pages;
 mod repository;

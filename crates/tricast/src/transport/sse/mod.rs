@@ -3,6 +3,7 @@
 //! The bytes are our own, not axum's `Sse`: a batch is encoded once for all readers, the headers keep proxies from
 //! buffering, and nothing in an event can break its line.
 
+mod in_flight;
 mod stream;
 
 use std::convert::Infallible;
@@ -12,16 +13,16 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use tricast_core::access::Identity;
+use tricast_core::access::{Action, Identity};
 use tricast_core::channel::Kind;
 use tricast_core::position::Cursor;
-use tricast_core::protocol::{ClientId, Code, Start, SubscribeQuery, SubscribeTo};
+use tricast_core::protocol::{ClientId, Code, Endpoint, Start, SubscribeQuery, SubscribeTo};
 
 use super::preflight;
-use super::query::{self, Admitted, Reading};
+use super::query::{self, Asked, Reading};
 use super::refusal::Refusal;
-use crate::hooks::Transport;
-use crate::hub::{Action, Hub};
+use crate::auth::Login;
+use crate::hub::Hub;
 use stream::{EventStream, Mode};
 
 /// Answers `GET sse` and `POST sse`.
@@ -30,32 +31,33 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
         return preflight(query::METHODS);
     }
     let posted = request.method() == Method::POST;
-    let who = Identity::default();
-    let query = match query::read(&hub, &who, Reading::Sse, request).await {
-        Ok(query) => query,
-        Err(refusal) => return refusal.response(),
-    };
-    let admitted = query::ask(&hub, &who, Transport::Sse, &query).await;
-    if posted {
-        return match admitted {
-            Ok(admitted) => post(hub, who, query, admitted).await,
-            Err(refusal) => refusal.response(),
-        };
-    }
-    let mode = mode(&hub, &who, &query);
-    match admitted {
-        Ok(admitted) => EventStream::new(hub, who, mode, query, admitted).into_response(),
-        // Any other status than 200 would end an `EventSource` for good.
-        Err(refusal) if refusal.code().may_retry_as_is() => {
-            EventStream::new(hub, who, mode, query, Admitted::default()).turned_away(refusal).into_response()
+    let raw = request.uri().query().map(|query| SubscribeQuery::parse_get(query, Endpoint::Poll));
+    let Asked { ticket, login, query } = match query::read(&hub, Reading::Sse, request).await {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            // Nobody could say who this is: what is told has the form of what was asked for, and that is all.
+            return match raw {
+                Some(Ok(query)) if !posted && refusal.code().may_retry_as_is() => {
+                    let mode = mode(&hub, &Identity::Server, &query);
+                    EventStream::new(hub, Login::default(), mode, query).turned_away(refusal).into_response()
+                }
+                _ => refusal.response(),
+            };
         }
+    };
+    let mode = if posted { Mode::Envelope } else { mode(&hub, &login.who, &query) };
+    let mut stream = EventStream::new(hub, login, mode, query).holding(ticket);
+    match stream.ask().await {
+        Ok(()) if posted => post(stream).await,
+        Ok(()) => stream.into_response(),
+        // Any other status than 200 would end an `EventSource` for good.
+        Err(refusal) if !posted && refusal.code().may_retry_as_is() => stream.turned_away(refusal).into_response(),
         Err(refusal) => refusal.response(),
     }
 }
 
 /// By POST a failure is told by its status, so the stream is opened before the response begins.
-async fn post(hub: Arc<Hub>, who: Identity, query: SubscribeQuery, admitted: Admitted) -> Response {
-    let mut stream = EventStream::new(hub, who, Mode::Envelope, query, admitted);
+async fn post(mut stream: EventStream) -> Response {
     match stream.open().await {
         Ok(()) => stream.into_response(),
         Err(refusal) => refusal.response(),
@@ -137,13 +139,18 @@ impl SseResponse {
     /// The log is opened when the body is first read.
     #[must_use]
     pub fn respond(self) -> Response {
-        let who = Identity::Server;
-        let query = match self.query(&who) {
+        let login = Login::server();
+        let query = match self.query(&login.who) {
             Ok(query) => query,
             Err(refusal) => return refusal.response(),
         };
-        let mode = mode(&self.hub, &who, &query);
-        EventStream::new(self.hub, who, mode, query, Admitted::default()).into_response()
+        let mode = mode(&self.hub, &login.who, &query);
+        let ticket = self.hub.admit_from(None, &login.who);
+        let stream = EventStream::new(self.hub, login, mode, query);
+        match ticket {
+            Ok(ticket) => stream.holding(ticket).into_response(),
+            Err(refused) => stream.turned_away(Refusal::of_caller(refused)).into_response(),
+        }
     }
 
     fn query(&self, who: &Identity) -> Result<SubscribeQuery, Refusal> {

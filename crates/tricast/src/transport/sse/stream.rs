@@ -7,11 +7,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use tokio::sync::watch;
-use tricast_core::access::Identity;
 use tricast_core::channel::ChannelName;
 use tricast_core::log::Limit;
 use tricast_core::message::{Encoding, Message};
@@ -19,9 +17,15 @@ use tricast_core::position::{Position, cursor_text};
 use tricast_core::protocol::event::Bye;
 use tricast_core::protocol::{Event, SubscribeQuery};
 
-use crate::hub::{Content, Draining, Hub};
+use super::in_flight::InFlight;
+use crate::auth::Login;
+use crate::edge::Ticket;
+use crate::ending::Ending;
+use crate::hooks::Transport;
+use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Begun, Delivery, Session, Taken};
-use crate::transport::query::Admitted;
+use crate::transport::query::{self, Admitted};
 use crate::transport::refusal::{Refusal, told_in_band};
 
 /// In which form events are written.
@@ -50,9 +54,9 @@ pub(super) struct EventStream {
     query: SubscribeQuery,
     /// What has been written of each channel, in request order: the cursor that `id:` names.
     written: Vec<(ChannelName, Option<Position>)>,
-    // Before `drain`: whoever waits for connections to end waits for the application to be told as well.
+    // Before `ending`: whoever waits for connections to end waits for the application to be told as well.
     admitted: Admitted,
-    drain: watch::Receiver<Option<Draining>>,
+    ending: Ending,
     stage: Stage,
 }
 
@@ -68,24 +72,43 @@ enum Stage {
 }
 
 impl EventStream {
-    pub(super) fn new(hub: Arc<Hub>, who: Identity, mode: Mode, query: SubscribeQuery, admitted: Admitted) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, login: Login, mode: Mode, query: SubscribeQuery) -> Self {
         let encoding = match mode {
             Mode::Raw => Some(Encoding::RawSse),
             Mode::Envelope => Some(Encoding::EnvelopeSse),
             // Each reader's ids are its own.
             Mode::EnvelopeWithIds => None,
         };
-        let session = Session::new(Arc::clone(&hub), who, encoding);
+        let mut ending = Ending::new(&hub);
+        ending.follow(&login, &hub);
+        let session = Session::new(Arc::clone(&hub), login, encoding);
         Self {
             session: session.of_client(query.client.clone(), hub.config.presence_grace),
-            drain: hub.connect(),
+            ending,
             hub,
             mode,
             written: query.channels.iter().map(|to| (to.name.clone(), None)).collect(),
             query,
-            admitted,
+            admitted: Admitted::default(),
             stage: Stage::New,
         }
+    }
+
+    /// The stream of a reader who has a place among the connections.
+    pub(super) fn holding(mut self, ticket: Ticket) -> Self {
+        self.ending.hold(ticket, Transport::Sse);
+        self
+    }
+
+    /// Asks the application whether it lets the caller in, and which channels it lets it read: of a session that hears
+    /// already what is taken back from its user.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(super) async fn ask(&mut self) -> Result<(), Refusal> {
+        let who = &self.session.login().who;
+        self.admitted = query::ask(&self.hub, who, Transport::Sse, &self.query).await?;
+        Ok(())
     }
 
     /// A stream that only says why there is none, and when to come back.
@@ -94,9 +117,10 @@ impl EventStream {
     }
 
     pub(super) fn into_response(self) -> Response {
-        let chunks = stream::unfold(self, |mut stream| async {
-            let chunk = stream.next().await?;
-            Some((Ok::<_, Infallible>(chunk), stream))
+        let chunks = stream::unfold((self, InFlight::default()), |(mut stream, in_flight)| async {
+            in_flight.written().await;
+            let (chunk, in_flight) = InFlight::of(stream.next().await?);
+            Some((Ok::<_, Infallible>(chunk), (stream, in_flight)))
         });
         let mut response = Response::new(Body::from_stream(chunks));
         let headers = response.headers_mut();
@@ -165,22 +189,44 @@ impl EventStream {
         tokio::pin!(heartbeat);
         loop {
             // First, so that a reader who is always behind is told as well.
-            if let Some(bye) = self.hub.farewell() {
-                self.stage = Stage::Ended;
-                let after = bye.after.unwrap_or_default();
-                return self.farewell(bye, after);
+            if let Some(bye) = self.ending.due(&self.hub).now_or_never() {
+                return self.end(bye);
             }
             // Whatever is left is taken by the next call.
-            let taken = self.session.take(Limit::default()).await;
-            if let Some(chunk) = self.chunk(taken) {
+            let mut taken = self.session.take(Limit::default()).await;
+            if let Some(bye) = taken.over.take() {
+                return self.end(bye);
+            }
+            let ended = self.ended(&taken);
+            let mut chunk = self.chunk(taken);
+            if let Some(bye) = ended {
+                chunk = Some([chunk.unwrap_or_default(), self.end(bye)].concat().into());
+            }
+            if let Some(chunk) = chunk {
                 return chunk;
             }
             tokio::select! {
                 () = self.session.rung() => {}
                 () = &mut heartbeat => return Bytes::from_static(b":\n\n"),
-                _ = self.drain.changed() => {}
+                bye = self.ending.due(&self.hub) => return self.end(bye),
             }
         }
+    }
+
+    /// The last words, where the reader's last subscription was ended.
+    fn ended(&self, taken: &Taken) -> Option<Bye> {
+        let code = taken.deliveries.iter().find_map(|delivery| match delivery {
+            Delivery::Ended { code, .. } => Some(*code),
+            _ => None,
+        });
+        let code = code.filter(|_| self.session.channels().next().is_none())?;
+        Some(Bye { reconnect: false, ..Bye::new(code, "the last subscription was ended") })
+    }
+
+    fn end(&mut self, bye: Bye) -> Bytes {
+        self.stage = Stage::Ended;
+        let after = bye.after.unwrap_or_else(|| self.jittered(RETRY, RETRY_SPREAD));
+        self.farewell(bye, after)
     }
 
     /// `retry:`, where the reader stands, and how each channel began.
@@ -198,7 +244,7 @@ impl EventStream {
         }
         if self.mode != Mode::Raw {
             let client = self.query.client.clone().unwrap_or_else(|| self.hub.new_client());
-            put_data(&mut out, &self.hub.welcome(&client, self.hub.config.heartbeat_sse, None));
+            put_data(&mut out, &self.hub.welcome(&client, self.session.login(), self.hub.config.heartbeat_sse, None));
             refused.iter().for_each(|event| put_data(&mut out, event));
         }
         let mut gaps_left = gaps;
@@ -229,6 +275,13 @@ impl EventStream {
                     self.wrote(&channel, position);
                     self.put_system(&mut out, &event, true);
                 }
+                Delivery::Ended { channel, code } => {
+                    self.written.iter_mut().filter(|(name, _)| *name == channel).for_each(|(_, at)| *at = None);
+                    // The only one of a raw stream: the `bye` that follows says it.
+                    if self.mode != Mode::Raw {
+                        put_data(&mut out, &Delivery::ended(channel, code));
+                    }
+                }
                 Delivery::Messages { channel, from, batch, .. } => match batch.content {
                     Content::Encoded(bytes) => out.extend_from_slice(&bytes),
                     Content::Messages(messages) => {
@@ -239,7 +292,8 @@ impl EventStream {
                 },
             }
         }
-        (!out.is_empty()).then(|| out.into())
+        // For a peer that reads nothing holds it, and needs no room for more.
+        (!out.is_empty()).then(|| out.into_boxed_slice().into())
     }
 
     fn put_message(&mut self, out: &mut Vec<u8>, channel: &ChannelName, from: Position, message: &Message) {
@@ -294,6 +348,7 @@ impl EventStream {
 }
 
 fn put_data(out: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Sse);
     out.extend_from_slice(b"data: ");
     event.put_json(out);
     out.extend_from_slice(b"\n\n");

@@ -15,34 +15,46 @@ pub(crate) mod socket;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, Method};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
-use tricast_core::access::Identity;
+use tokio::time::{Instant, sleep_until, timeout};
 use tricast_core::frame::put_text_header;
 use tricast_core::log::Limit;
 use tricast_core::message::Encoding;
 use tricast_core::protocol::event::{Bye, ErrorEvent};
-use tricast_core::protocol::{ClientId, Code, Endpoint, Event, QueryError, SubscribeQuery, command};
+use tricast_core::protocol::{
+    Batch, ClientId, Code, Command, Endpoint, Event, QueryError, Ref, Secret, SubscribeQuery, command,
+};
 
 use self::beat::{Beat, Due};
 use self::handshake::Io;
 use self::socket::{End, Limits, Received, Socket, WriteError};
 use super::origin::check_origin;
 use super::preflight;
-use crate::commands::{Bringer, Caller, Work};
-use crate::hooks::{Connected, Transport};
-use crate::hub::{Content, Draining, GOING_AWAY, Hub};
+use super::refusal::told;
+use crate::auth::{Credentials, Login};
+use crate::commands::{Bringer, Caller, Work, not_found_out};
+use crate::edge::{Allowance, Ticket};
+use crate::ending::Ending;
+use crate::hooks::{Connected, Refused, Transport};
+use crate::hub::{Content, Hub};
+use crate::metrics;
 use crate::session::{Delivery, Session};
 
 /// Frames that are executed before what they led to is written.
 const FRAMES_PER_VISIT: usize = 16;
+
+/// How long a caller has to say who it is, where that is required.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+const NO_HELLO: &str = "a token is required: the first command must be a hello that bears one";
 
 /// Answers an upgrade. Only what is malformed, and a foreign origin, is refused here: a browser cannot see why.
 pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Response {
@@ -53,22 +65,23 @@ pub(crate) async fn ws(State(hub): State<Arc<Hub>>, mut request: Request) -> Res
         Ok(accepted) => accepted,
         Err(refusal) => return refusal_response(refusal),
     };
-    if let Err(refusal) = check_origin(request.headers(), request.uri()) {
+    if let Err(refusal) = check_origin(&hub, &request) {
         return refusal.response();
     }
     let query = SubscribeQuery::parse_get(request.uri().query().unwrap_or_default(), Endpoint::Ws);
-    let drain = hub.connect();
-    let tricast_v1 = accepted.tricast_v1;
-    // Nobody verifies tokens yet, so one that was offered is not looked at.
-    drop(accepted.bearer);
-    let upgrade = accepted.upgrade;
+    let (tricast_v1, upgrade) = (accepted.tricast_v1, accepted.upgrade);
+    let (head, _) = request.into_parts();
+    // Who this is, is found out and told after the upgrade: before it a browser would not see why it failed.
+    let admitted = hub.admit(&head);
+    let knock = Box::new(Knock { query, head, bearer: accepted.bearer, admitted });
+    let ending = Ending::new(&hub);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
                 let io = handshake::io_of(upgraded);
-                let mut connection = Connection::new(hub, io, drain, tricast_v1, &query);
+                let mut connection = Connection::new(hub, io, ending, tricast_v1, &knock);
                 // What is rare is boxed, here and below: an idle connection pays for the largest thing it may do.
-                let over = connection.serve(query).await;
+                let over = connection.serve(knock).await;
                 Box::pin(connection.end(over)).await;
             }
             Err(error) => tracing::debug!(%error, "an upgrade was not completed"),
@@ -81,14 +94,24 @@ struct Connection {
     hub: Arc<Hub>,
     socket: Socket<Io>,
     session: Session,
-    who: Identity,
     client: ClientId,
     beat: Beat,
+    allowance: Allowance,
     /// Commands that wait for the application's answer. Boxed, for an idle connection has none.
     work: Option<Box<Work>>,
-    // Before `drain`: whoever waits for connections to end waits for the application to be told as well.
+    // Before `ending`: whoever waits for connections to end waits for the application to be told as well.
     connected: Connected,
-    drain: watch::Receiver<Option<Draining>>,
+    ending: Ending,
+}
+
+/// What a caller comes with, until it is let in.
+struct Knock {
+    query: Result<SubscribeQuery, QueryError>,
+    head: Parts,
+    /// The token that was offered as a subprotocol.
+    bearer: Option<Secret>,
+    /// A place among the connections, if there is one.
+    admitted: Result<Ticket, Refused>,
 }
 
 /// Why a connection is over.
@@ -114,39 +137,32 @@ enum Next {
     Answered,
     Rung,
     Beat,
-    Draining,
+    Over(Bye),
 }
 
 impl Connection {
-    fn new(
-        hub: Arc<Hub>,
-        io: Io,
-        drain: watch::Receiver<Option<Draining>>,
-        tricast_v1: bool,
-        query: &Result<SubscribeQuery, QueryError>,
-    ) -> Self {
+    fn new(hub: Arc<Hub>, io: Io, ending: Ending, tricast_v1: bool, knock: &Knock) -> Self {
         let config = &hub.config;
         let limits = Limits { message: config.socket_message_bytes(), write_timeout: config.write_timeout };
-        let chosen = query.as_ref().ok().and_then(|query| query.client.clone());
+        let chosen = knock.query.as_ref().ok().and_then(|query| query.client.clone());
         let client = chosen.unwrap_or_else(|| hub.new_client());
-        let who = Identity::default();
-        let session = Session::new(Arc::clone(&hub), who.clone(), Some(Encoding::WebSocket));
+        let session = Session::new(Arc::clone(&hub), Login::default(), Some(Encoding::WebSocket));
         Self {
             socket: Socket::new(io, limits),
             session: session.of_client(Some(client.clone()), config.presence_grace),
             client,
             beat: Beat::new(config.heartbeat_ws, tricast_v1),
+            allowance: Allowance::default(),
             work: None,
             connected: Connected::default(),
-            who,
-            drain,
+            ending,
             hub,
         }
     }
 
     /// Serves until the connection is over, and tells why it is.
-    async fn serve(&mut self, query: Result<SubscribeQuery, QueryError>) -> Over {
-        if let Err(over) = Box::pin(self.greet(query)).await {
+    async fn serve(&mut self, knock: Box<Knock>) -> Over {
+        if let Err(over) = Box::pin(self.greet(knock)).await {
             return over;
         }
         let timer = sleep_until(self.beat.next(&self.socket, self.work.is_none()));
@@ -156,7 +172,7 @@ impl Connection {
             // ringing keeps nobody from being pinged. Whatever was received, the bell is answered along with it.
             let next = tokio::select! {
                 biased;
-                _ = self.drain.changed() => Next::Draining,
+                bye = self.ending.due(&self.hub) => Next::Over(bye),
                 () = answered(&mut self.work), if self.work.is_some() => Next::Answered,
                 received = self.socket.receive(), if self.work.is_none() => Next::Received(received),
                 () = &mut timer => Next::Beat,
@@ -179,10 +195,10 @@ impl Connection {
                         Err(over) => return over,
                     }
                 }
-                Next::Draining => return self.drained(),
+                Next::Over(bye) => return Over::Bye(bye),
             };
-            if let Err(error) = self.pump(&events).await {
-                return Over::Unwritable(error);
+            if let Err(over) = self.pump(&events).await {
+                return over;
             }
         }
     }
@@ -208,43 +224,92 @@ impl Connection {
     }
 
     fn slow(&self) {
+        metrics::refused(Code::SlowReader, Transport::Ws);
         tracing::info!(client = self.client.as_str(), "slow_reader");
     }
 
-    /// Over, since the node drains.
-    fn drained(&self) -> Over {
-        Over::Bye(self.hub.farewell().unwrap_or_else(|| Bye::new(Code::Draining, GOING_AWAY)))
-    }
-
-    /// `welcome`, and the channels of the query.
-    async fn greet(&mut self, query: Result<SubscribeQuery, QueryError>) -> Result<(), Over> {
+    /// Finds out who this is; then `welcome`, and the channels of the query.
+    async fn greet(&mut self, knock: Box<Knock>) -> Result<(), Over> {
         if let Some(bye) = self.hub.farewell() {
             return Err(Over::Bye(bye));
         }
+        let Knock { query, head, bearer, admitted } = *knock;
+        self.ending.hold(admitted.map_err(refused)?, Transport::Ws);
         let SubscribeQuery { channels, cursor, .. } =
             query.map_err(|error| Over::Bye(Bye::new(error.code, error.message)))?;
-        let connected = tokio::select! {
-            connected = self.hub.connected(&self.who, Some(&self.client), Transport::Ws) => connected,
-            _ = self.drain.changed() => return Err(self.drained()),
+        let hub = Arc::clone(&self.hub);
+        let finding = hub.log_in_upgrade(&head, bearer.as_ref());
+        let found = unless_over(&mut self.ending, &hub, finding).await?.map_err(refused)?;
+        let (login, hello) = match found {
+            Some(login) => (login, None),
+            None => self.hello().await.map(|(login, hello)| (login, Some(hello)))?,
         };
-        self.connected = connected.map_err(|refused| {
-            let after = refused.retry_after();
-            Over::Bye(Bye { after, ..Bye::new(refused.code(), refused.message()) })
-        })?;
-        let mut events = vec![self.hub.welcome(&self.client, self.hub.config.heartbeat_ws, None)];
-        let mut work = Work::default();
+        self.ending.claim(&login.who, &hub).map_err(refused)?;
+        self.ending.follow(&login, &hub);
+        self.session.log_in(login.clone()).await;
+        let connecting = hub.connected(&login.who, Some(&self.client), Transport::Ws);
+        self.connected = unless_over(&mut self.ending, &hub, connecting).await?.map_err(refused)?;
+
+        let reference = hello.as_ref().and_then(|hello| hello.reference.clone());
+        let mut events = vec![hub.welcome(&self.client, &login, hub.config.heartbeat_ws, reference)];
+        // What came along with `hello` is executed after the channels of the query are read.
+        let mut work = hello.map(|hello| Work::new(hello.rest)).unwrap_or_default();
         work.subscribe(channels, cursor, None, &mut self.caller(), &mut events).await;
+        if !work.is_asking() {
+            events.extend(work.advance(&mut self.caller()).await);
+        }
         self.keep(work);
-        Ok(self.pump(&events).await?)
+        self.pump(&events).await
+    }
+
+    /// Waits for the `hello` that has to say who this is.
+    async fn hello(&mut self) -> Result<(Login, Hello), Over> {
+        let unauthorized = |reason: &str| Over::Bye(Bye::new(Code::Unauthorized, reason));
+        let hub = Arc::clone(&self.hub);
+        let socket = &mut self.socket;
+        let text = unless_over(&mut self.ending, &hub, async {
+            loop {
+                match socket.receive().await {
+                    Ok(Received::Ping | Received::Pong) => {}
+                    other => return other,
+                }
+            }
+        });
+        let text = timeout(HELLO_TIMEOUT, text).await;
+        let received = text.map_err(|_| Over::Bye(Bye::new(Code::Timeout, "no hello came in time")))??;
+        let Received::Text(text) = received.map_err(Over::Ended)? else { return Err(unauthorized(NO_HELLO)) };
+        let mut batch = command::parse(text.as_str()).map_err(|_| unauthorized(NO_HELLO))?;
+        if batch.commands.is_empty() {
+            return Err(unauthorized(NO_HELLO));
+        }
+        let Ok(Command::Hello { token: Some(token), client, reference }) = batch.commands.remove(0) else {
+            return Err(unauthorized(NO_HELLO));
+        };
+        if let Some(client) = client {
+            self.choose(client);
+        }
+        let finding = hub.find_out(Credentials::of_token(&token, hub.clock.wall_ms()));
+        let found = unless_over(&mut self.ending, &hub, finding).await?.map_err(refused)?;
+        let login = found.ok_or_else(|| refused(not_found_out()))?;
+        Ok((login, Hello { reference, rest: batch }))
+    }
+
+    /// The client chose this id after all.
+    fn choose(&mut self, client: ClientId) {
+        self.session.choose(client.clone(), self.hub.config.presence_grace);
+        self.client = client;
     }
 
     fn caller(&mut self) -> Caller<'_> {
-        let bringer = Bringer::Socket { session: &mut self.session, client: &self.client };
-        Caller { hub: &self.hub, who: &self.who, bringer }
+        let login = self.session.login().clone();
+        let Self { session, client, ending, allowance, .. } = self;
+        let bringer = Bringer::Socket { session, client, ending, allowance };
+        Caller { hub: &self.hub, login, bringer }
     }
 
     /// Keeps what waits for the application's answer.
     fn keep(&mut self, work: Work) {
+        self.session.asking(work.is_asking());
         self.work = work.is_asking().then(|| Box::new(work));
     }
 
@@ -297,7 +362,7 @@ impl Connection {
     }
 
     /// Writes these events and what is new, in one go.
-    async fn pump(&mut self, events: &[Event]) -> Result<(), WriteError> {
+    async fn pump(&mut self, events: &[Event]) -> Result<(), Over> {
         let taken = self.session.take(Limit::default()).await;
         if taken.more {
             // The next batch has its turn after whatever else is waiting.
@@ -308,6 +373,7 @@ impl Connection {
         for delivery in taken.deliveries {
             match delivery {
                 Delivery::Gap { event, .. } | Delivery::Live { event, .. } => chunks.put_event(&event),
+                Delivery::Ended { channel, code } => chunks.put_event(&Delivery::ended(channel, code)),
                 Delivery::Messages { batch, .. } => match batch.content {
                     Content::Encoded(bytes) => chunks.put_shared(bytes),
                     // A session with an encoding is given bytes.
@@ -316,7 +382,10 @@ impl Connection {
             }
         }
         let frames = chunks.into_bytes();
-        if frames.is_empty() { Ok(()) } else { self.socket.write(frames).await }
+        if !frames.is_empty() {
+            self.socket.write(frames).await?;
+        }
+        taken.over.map_or(Ok(()), |bye| Err(Over::Bye(bye)))
     }
 
     async fn on_beat(&mut self) -> Result<(), Over> {
@@ -331,6 +400,26 @@ impl Connection {
             Due::Close => Err(Over::Bye(Bye::new(Code::Timeout, "nothing was received for two heartbeats"))),
         }
     }
+}
+
+/// Whatever comes first: an answer, or the end of the connection.
+async fn unless_over<T>(ending: &mut Ending, hub: &Hub, answer: impl Future<Output = T>) -> Result<T, Over> {
+    tokio::select! {
+        answer = answer => Ok(answer),
+        bye = ending.due(hub) => Err(Over::Bye(bye)),
+    }
+}
+
+/// Over, for whoever came is not let in.
+fn refused(refused: Refused) -> Over {
+    let after = refused.retry_after();
+    Over::Bye(Bye { after, ..Bye::new(refused.code(), refused.message()) })
+}
+
+/// What a `hello` that said who this is left to do.
+struct Hello {
+    reference: Option<Ref>,
+    rest: Batch,
 }
 
 /// Resolves when the application has answered; never where it is not asked.
@@ -370,11 +459,13 @@ impl Chunks {
     }
 
     fn into_bytes(self) -> Bytes {
-        self.shared.unwrap_or_else(|| self.own.into())
+        // For a peer that reads nothing holds it, and needs no room for more.
+        self.shared.unwrap_or_else(|| self.own.into_boxed_slice().into())
     }
 }
 
 fn put_event(frames: &mut Vec<u8>, event: &Event) {
+    metrics::told(event, Transport::Ws);
     let json = event.to_json();
     put_text_header(frames, json.len());
     frames.extend_from_slice(json.as_bytes());
@@ -385,5 +476,5 @@ fn refusal_response(refusal: handshake::Refusal) -> Response {
     let event = Event::Error(ErrorEvent::new(Code::BadRequest, refusal.to_string()));
     let mut response = refusal.response(event.to_json());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    told(response, Code::BadRequest)
 }

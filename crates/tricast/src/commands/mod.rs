@@ -9,12 +9,14 @@
 //! [`Work::asked`] resolves when the hook has answered. In between a connection goes on delivering, and reads no further
 //! command.
 
+mod login;
+
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::vec;
 
-use tricast_core::access::Identity;
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::ChannelName;
 use tricast_core::json::Json;
@@ -23,25 +25,42 @@ use tricast_core::position::Cursor;
 use tricast_core::protocol::event::{ErrorEvent, Presence, Published, Unsubscribed};
 use tricast_core::protocol::{Batch, ClientId, Code, Command, CommandError, Event, Publish, Ref, SubscribeTo};
 
+use crate::auth::Login;
+use crate::edge::{Allowance, Counted};
+use crate::ending::Ending;
 use crate::history::{self, Asked};
 use crate::hooks::{Answer, BegunPublish, Opened, Permits, Refused, Subscriber, Transport, refused_by_rule};
 use crate::hub::{Hub, PublishError};
 use crate::members;
+use crate::metrics;
 use crate::session::Session;
+pub(crate) use login::not_found_out;
+use login::{stay, welcome};
 
 /// Who brings commands: to an HTTP request only some of them make sense.
 pub(crate) enum Bringer<'a> {
     /// A WebSocket, with its reader.
-    Socket { session: &'a mut Session, client: &'a ClientId },
-    /// A request to `send`.
-    Send,
+    Socket { session: &'a mut Session, client: &'a ClientId, ending: &'a mut Ending, allowance: &'a mut Allowance },
+    /// A request to `send`, from this address.
+    Send { address: Option<IpAddr> },
 }
 
 /// For whom commands are executed.
 pub(crate) struct Caller<'a> {
     pub(crate) hub: &'a Arc<Hub>,
-    pub(crate) who: &'a Identity,
+    pub(crate) login: Login,
     pub(crate) bringer: Bringer<'a>,
+}
+
+impl Caller<'_> {
+    /// Counts a publish, unless it comes too soon.
+    fn check_publish(&mut self) -> Result<(), Refused> {
+        let counted = match &mut self.bringer {
+            Bringer::Socket { allowance, .. } => Counted::Connection(allowance),
+            Bringer::Send { address } => Counted::Caller(*address),
+        };
+        self.hub.check_publish(&self.login.who, counted)
+    }
 }
 
 /// The commands of one frame or body, as far as they are not executed yet.
@@ -66,6 +85,14 @@ impl Reading {
         }
     }
 
+    /// The channel that the caller must be allowed to read.
+    fn judged(&self) -> ChannelName {
+        match self {
+            Self::History(Asked { channel, .. }) => channel.clone(),
+            Self::Members { channel, .. } => channel.presence(),
+        }
+    }
+
     fn refused(self, refused: Refused) -> Event {
         match self {
             Self::History(Asked { channel, reference, .. }) | Self::Members { channel, reference, .. } => {
@@ -76,14 +103,14 @@ impl Reading {
 
     async fn answer(self, caller: &Caller<'_>) -> Event {
         let (channel, data, reference) = match self {
-            Self::History(asked) => return history::answer(caller.hub, caller.who, asked).await,
+            Self::History(asked) => return history::answer(caller.hub, &caller.login.who, asked).await,
             Self::Members { channel, data, reference } => (channel, data, reference),
         };
         let session = match &caller.bringer {
             Bringer::Socket { session, .. } => Some(&**session),
-            Bringer::Send => None,
+            Bringer::Send { .. } => None,
         };
-        match members::answer(caller.hub, caller.who, session, &channel, data).await {
+        match members::answer(caller.hub, &caller.login.who, session, &channel, data).await {
             Ok(members) => Event::Presence(Presence { reference, channel, members }),
             Err(problem) => {
                 let refused = Refused::of(problem.code(), problem.to_string());
@@ -95,10 +122,31 @@ impl Reading {
 
 /// Of what the application is being asked.
 enum Asking {
-    Publish { channel: ChannelName, reference: Option<Ref>, answer: Answer<Result<Appended, PublishError>> },
-    Call { reference: Option<Ref>, answer: Answer<Result<Json, Refused>> },
-    Read { reading: Reading, answer: Answer<Permits> },
-    Subscribe { wanted: Wanted, answer: Answer<Permits> },
+    Publish {
+        channel: ChannelName,
+        reference: Option<Ref>,
+        answer: Answer<Result<Appended, PublishError>>,
+    },
+    Call {
+        reference: Option<Ref>,
+        answer: Answer<Result<Json, Refused>>,
+    },
+    Read {
+        reading: Reading,
+        answer: Answer<Permits>,
+    },
+    Subscribe {
+        wanted: Wanted,
+        answer: Answer<Permits>,
+    },
+    LogIn {
+        reference: Option<Ref>,
+        answer: Answer<Result<Option<Login>, Refused>>,
+    },
+    /// Whether what is read may be read on.
+    Stay {
+        answer: Answer<Permits>,
+    },
 }
 
 /// Channels that somebody wants to read.
@@ -112,8 +160,7 @@ struct Wanted {
 ///
 /// # Cancel safety
 /// A dropped call may have executed some commands whose answers are lost.
-pub(crate) async fn execute(batch: Batch, hub: &Arc<Hub>, who: &Identity) -> Vec<Event> {
-    let mut caller = Caller { hub, who, bringer: Bringer::Send };
+pub(crate) async fn execute(batch: Batch, mut caller: Caller<'_>) -> Vec<Event> {
     let mut work = Work::new(batch);
     let mut answers = work.advance(&mut caller).await;
     while work.is_asking() {
@@ -162,7 +209,10 @@ impl Work {
             None => pending().await,
             Some(Asking::Publish { answer, .. }) => answer.wait().await,
             Some(Asking::Call { answer, .. }) => answer.wait().await,
-            Some(Asking::Read { answer, .. } | Asking::Subscribe { answer, .. }) => answer.wait().await,
+            Some(Asking::LogIn { answer, .. }) => answer.wait().await,
+            Some(Asking::Read { answer, .. } | Asking::Subscribe { answer, .. } | Asking::Stay { answer }) => {
+                answer.wait().await;
+            }
         }
     }
 
@@ -177,7 +227,7 @@ impl Work {
             }
             Asking::Read { reading, answer } => {
                 let permits = answer.get().await.unwrap_or_else(Permits::from);
-                answers.push(match permits.refusal(reading.channel()) {
+                answers.push(match permits.refusal(&reading.judged()) {
                     Some(refused) => reading.refused(refused.clone()),
                     None => reading.answer(caller).await,
                 });
@@ -187,6 +237,21 @@ impl Work {
                 if let Bringer::Socket { session, .. } = &mut caller.bringer {
                     open(session, &wanted, &permits, answers).await;
                 }
+            }
+            Asking::LogIn { reference, answer } => {
+                match answer.get().await.map_err(Refused::from).flatten() {
+                    Ok(Some(login)) => self.log_in(login, reference, caller, answers).await,
+                    Ok(None) if caller.hub.auth.is_required() => {
+                        answers.push(error(reference, None, not_found_out().into()));
+                    }
+                    // Nothing was found, and nothing has to be.
+                    Ok(None) => answers.extend(welcome(caller, reference)),
+                    Err(refused) => answers.push(error(reference, None, refused.into())),
+                }
+            }
+            Asking::Stay { answer } => {
+                let permits = answer.get().await.unwrap_or_else(Permits::from);
+                stay(caller, answers, &permits);
             }
         }
     }
@@ -206,14 +271,18 @@ impl Work {
                     session.unsubscribe(&channel);
                     answers.push(Event::Unsubscribed(Unsubscribed { channel, code: None, reference }));
                 }
-                Bringer::Send => answers.push(not_served(name, " on send", reference)),
+                Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
             },
-            Command::Hello { reference, .. } | Command::Auth { reference, .. } => match &caller.bringer {
-                Bringer::Socket { client, .. } => {
-                    answers.push(caller.hub.welcome(client, caller.hub.config.heartbeat_ws, reference));
+            Command::Hello { token: None, reference, .. } => match &caller.bringer {
+                Bringer::Socket { .. } => answers.extend(welcome(caller, reference)),
+                Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
+            },
+            Command::Hello { token: Some(token), reference, .. } | Command::Auth { token, reference } => {
+                match &caller.bringer {
+                    Bringer::Socket { .. } => self.find_out(token, reference, caller.hub),
+                    Bringer::Send { .. } => answers.push(not_served(name, " on send", reference)),
                 }
-                Bringer::Send => answers.push(not_served(name, " on send", reference)),
-            },
+            }
             Command::History { channel, from, limit, reference } => {
                 let asked = Asked { channel, from, limit, reference };
                 answers.extend(self.read(Reading::History(asked), caller).await);
@@ -225,17 +294,17 @@ impl Work {
     }
 
     /// The answer, unless the application is asked first.
-    async fn publish(&mut self, publish: Publish, caller: &Caller<'_>) -> Option<Event> {
+    async fn publish(&mut self, publish: Publish, caller: &mut Caller<'_>) -> Option<Event> {
         let (channel, reference) = (publish.channel.clone(), publish.reference.clone());
         if let Some(failed) = self.stopped.get(&channel) {
             let message = "not tried: an earlier publish of this array to the channel failed".to_owned();
             return Some(error(reference, Some(channel), Failed { message, ..failed.clone() }));
         }
-        let result = match caller.hub.begin_publish(caller.who, &channel, publish.into_draft()) {
-            Ok(BegunPublish::Append(topic, draft)) => {
-                let appended = caller.hub.backplane.append(&topic, draft, &caller.who.scope()).await;
-                appended.map_err(PublishError::from)
-            }
+        if let Err(refused) = caller.check_publish() {
+            return Some(self.published(channel, reference, Err(refused.into())));
+        }
+        let result = match caller.hub.begin_publish(&caller.login.who, &channel, publish.into_draft()).await {
+            Ok(BegunPublish::Appended(appended)) => Ok(appended),
             Ok(BegunPublish::Asked(answer)) => {
                 self.asking = Some(Asking::Publish { channel, reference, answer });
                 return None;
@@ -252,7 +321,9 @@ impl Work {
         result: Result<Appended, PublishError>,
     ) -> Event {
         match result.map_err(Failed::from) {
-            Ok(Appended { position, duplicate }) => {
+            Ok(appended) => {
+                metrics::published(&appended);
+                let Appended { position, duplicate } = appended;
                 Event::Published(Published { reference, channel, position, duplicate })
             }
             Err(failed) => {
@@ -274,9 +345,9 @@ impl Work {
     ) -> Option<Event> {
         let client = match caller.bringer {
             Bringer::Socket { client, .. } => Some(client),
-            Bringer::Send => None,
+            Bringer::Send { .. } => None,
         };
-        match caller.hub.begin_call(caller.who, client, method, data) {
+        match caller.hub.begin_call(&caller.login.who, client, method, data) {
             Ok(answer) => {
                 self.asking = Some(Asking::Call { reference, answer });
                 None
@@ -288,13 +359,16 @@ impl Work {
     /// The answer, unless the application is asked first: whoever may subscribe to a channel may read what it retains.
     async fn read(&mut self, reading: Reading, caller: &Caller<'_>) -> Option<Event> {
         let (client, subscribed, transport) = match &caller.bringer {
-            Bringer::Socket { session, client } => {
+            Bringer::Socket { session, client, .. } => {
                 (Some(*client), session.position(reading.channel()).is_some(), Transport::Ws)
             }
-            Bringer::Send => (None, false, Transport::Send),
+            Bringer::Send { .. } => (None, false, Transport::Send),
         };
-        let subscriber = Subscriber { caller: caller.who, client, transport };
-        match caller.hub.begin_permits(subscriber, Some(reading.channel()).filter(|_| !subscribed).into_iter()) {
+        let subscriber = Subscriber { caller: &caller.login.who, client, transport };
+        let judged = reading.judged();
+        // Who reads the channel was asked about already, but not whether they may see who is there.
+        let settled = subscribed && !caller.hub.asks_of_presence(&judged);
+        match caller.hub.begin_permits(subscriber, Some(&judged).filter(|_| !settled).into_iter()) {
             Some(answer) => {
                 self.asking = Some(Asking::Read { reading, answer });
                 None
@@ -314,7 +388,7 @@ impl Work {
         caller: &mut Caller<'_>,
         answers: &mut Vec<Event>,
     ) {
-        let Bringer::Socket { session, client } = &mut caller.bringer else {
+        let Bringer::Socket { session, client, .. } = &mut caller.bringer else {
             answers.push(not_served("subscribe", " on send", reference));
             return;
         };
@@ -324,7 +398,7 @@ impl Work {
             answers.push(error(reference, None, Refused::of(Code::TooManyChannels, message).into()));
             return;
         }
-        let subscriber = Subscriber { caller: caller.who, client: Some(client), transport: Transport::Ws };
+        let subscriber = Subscriber { caller: &caller.login.who, client: Some(client), transport: Transport::Ws };
         // What is subscribed already is only told of.
         let new = channels.iter().map(|to| &to.name).filter(|name| session.position(name).is_none());
         let answer = caller.hub.begin_permits(subscriber, new);
