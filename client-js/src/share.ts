@@ -92,8 +92,8 @@ function join(env: Environment): Tab {
     if (tab._listen) tab._listen(data);
     else if (!data.wants && heard.push(data) > MAX_HEARD) heard.shift();
   };
-  navigator.locks
-    .request(name, { signal: left.signal }, () => lead(env, name, left.signal))
+  env
+    ._locks!.request(name, { signal: left.signal }, () => lead(env, name, left.signal))
     .catch(() => {});
   env._leave = () => {
     left.abort();
