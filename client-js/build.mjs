@@ -11,7 +11,6 @@ import { minify } from 'terser';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
  * Turns `#name` into `__name`, which is then made short. ES2020 has no private fields, and esbuild would lower them to
@@ -77,9 +76,8 @@ async function shrink(text, outfile, module) {
     module,
     ecma: 2020,
     nameCache,
-    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false },
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false, lhs_constants: false, booleans: false },
     mangle: { properties: { regex: /^_/ } },
-    format: { preamble: `// tricast ${version}` },
   });
   names = nameCache.props;
   mkdirSync(dirname(outfile), { recursive: true });

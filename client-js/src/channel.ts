@@ -1,4 +1,4 @@
-import { createEmitter } from './emitter.js';
+import { createEmitter, type Emitter } from './emitter.js';
 import { onAbort, stored } from './environment.js';
 import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
@@ -162,16 +162,16 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
   _wake?: (() => void) | undefined;
   /** What to ask for: nothing while it rests. */
   _want(): Want[];
-  /** Tells of a publish. */
-  _echo(echo: Echo<T>): void;
+  /** Tells handlers. */
+  _emit: Emitter<ChannelEvents<T>>['emit'];
+  /** Ends it, on behalf of the server. */
+  _end(code?: ServerCode): void;
   /**
    * Takes an event of the connection.
    *
    * @returns whether something is missing: it is necessary to ask again.
    */
   _receive(event: ChannelEvent): boolean | void;
-  /** The server refused the subscription. @returns whether to try again. */
-  _refuse(error: TricastError): boolean;
 }
 
 /**
@@ -270,18 +270,14 @@ export function createChannel<T>(
     },
     _rests: 0,
     _want: () => (channel._wake ? [] : [{ name, from: channel.position ?? from, presence }]),
-    _echo: (echo) => emit('echo', echo),
+    _emit: emit,
+    _end: end,
     _receive(event) {
       if (event.type === 'unsubscribed') return end(event.code);
       if (event.type === 'subscribed') isState = event.kind === 'state';
       const next = advance(at, isState, event);
       if (next) deliver(event, (at = next));
       return next === null;
-    },
-    _refuse(error) {
-      emit('error', error);
-      if (!error.retryable) end(error.code as ServerCode);
-      return !isClosed;
     },
   };
   onAbort(signal, channel.close);

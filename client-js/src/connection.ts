@@ -1,5 +1,5 @@
 import type { ChannelCore } from './channel.js';
-import { createTimer, isHidden, isShared, stored, type Environment } from './environment.js';
+import { createTimer, stored, type Environment } from './environment.js';
 import { isAboutToken, TricastError, unreachable } from './errors.js';
 import {
   FIRST_PROBE,
@@ -14,7 +14,7 @@ import {
 } from './limits.js';
 import { watchPage } from './page.js';
 import type { Outbox } from './outbox.js';
-import { errorOf, type ChannelEvent, type Ref, type ServerEvent, type WelcomeEvent } from './protocol.js';
+import { errorOf, type ChannelEvent, type Ref, type ServerCode, type ServerEvent, type WelcomeEvent } from './protocol.js';
 import type { Link, OpenLink, Sink, TransportName, Want } from './transport/link.js';
 import { openRequests } from './transport/request.js';
 import { openSocket } from './transport/ws.js';
@@ -48,8 +48,8 @@ export interface Attempt {
   roundTrip?: number;
   /** Milliseconds until it ended; absent while it lives. */
   ended?: number;
-  /** Why it ended. */
-  reason?: string;
+  /** Why it ended, where it was not in order. */
+  reason?: string | undefined;
 }
 
 /** Why the client is on the transport that it is on. */
@@ -107,11 +107,11 @@ export function createConnection(
   const attempts: Line[] = [];
   let state = IDLE;
   /** Best first. */
-  let order = isShared(env) ? SHARED : (env.transports ?? (Object.keys(LINKS) as TransportName[]));
+  let order = env._locks ? SHARED : (env.transports ?? (Object.keys(LINKS) as TransportName[]));
   /** What is remembered is what worked of these. */
   const memory = `tricast ${order} ${env._url('')}`;
   /** What worked last. */
-  let worked: string | undefined;
+  let worked: TransportName | undefined;
   /** What is left to try in this round. */
   let round: TransportName[] = [];
   let line: Line | null = null;
@@ -133,9 +133,8 @@ export function createConnection(
   const probeTimer = createTimer(env);
   let unwatch = noop;
 
-  const set = (status: Status, details?: Partial<State>): void => {
-    // Nothing leads out of the end.
-    if (state.status === 'closed' || (state.status === status && !details)) return;
+  let set = (status: Status, details?: Partial<State>): void => {
+    if (state.status === status && !details) return;
     state = { status, transport: null, ...details };
     changed(state);
   };
@@ -162,7 +161,7 @@ export function createConnection(
     return own;
   };
 
-  const end = (own: Line, reason = 'replaced'): void => {
+  const end = (own: Line, reason?: string): void => {
     own._link._close();
     own.ended = clock.now() - own.at;
     own.reason = reason;
@@ -181,7 +180,8 @@ export function createConnection(
   /** Begins a round: what worked, then the others, best first. */
   const begin = (): void => {
     watch();
-    round = [...order].sort((a, b) => +(b === worked) - +(a === worked));
+    round = order.filter((other) => other !== worked);
+    if (worked) round.unshift(worked);
     next();
   };
 
@@ -266,7 +266,8 @@ export function createConnection(
 
   const wake = (): void => {
     const now = clock.now();
-    if (isHidden() || now < notBefore) return;
+    // A page that nobody sees waits for its time.
+    if (globalThis.document?.hidden || now < notBefore) return;
     if (state.status === 'waiting') return begin();
     if (!state.transport) return;
     notBefore = now + FIRST_PROBE;
@@ -316,7 +317,10 @@ export function createConnection(
 
   const refused = (error: TricastError, name: string): void => {
     const channel = channels.get(name);
-    if (channel?._refuse(error)) rest(channel, error.retryAfter);
+    channel?._emit('error', error);
+    if (!error.retryable) channel?._end(error.code as ServerCode);
+    // A handler may have closed it.
+    else if (channels.has(name)) rest(channel!, error.retryAfter);
   };
 
   /** Leaves a channel out of what is asked for, until its own backoff or the server's wish is over. */
@@ -356,10 +360,12 @@ export function createConnection(
     env._leave?.();
     outbox._close(error);
     set('closed', { error });
+    // Nothing leads out of the end.
+    set = noop;
   };
 
   const [name, until] = stored('localStorage', memory)?.split(' ') ?? [];
-  if (+until! > clock.now()) worked = name;
+  if (+until! > clock.now()) worked = name as TransportName;
   tokens._renewed = () => line?._link._renew();
 
   return {

@@ -20,7 +20,7 @@ export function createEmitter<Events extends object>(): Emitter<Events> {
         try {
           handler(value);
         } catch (error) {
-          (globalThis.reportError ?? console.error)(error);
+          console.error(error);
         }
       }
     },

@@ -57,6 +57,8 @@ export interface Environment
   /** Not to be called as a method, which browsers refuse. */
   readonly fetch: typeof fetch;
   readonly _tokens: Tokens;
+  /** By which tabs elect the one that keeps the connection; absent where each has its own. */
+  readonly _locks?: LockManager | undefined;
   /** Gives up what is shared with other tabs. */
   _leave?(): void;
   /** The absolute address of an endpoint. */
@@ -81,12 +83,13 @@ export function createEnvironment(url: string, options: Options): Environment {
     _wait(failures: number, atLeast = 0) {
       const { base = 500, cap = 30_000 } = env.backoff;
       // A page that nobody sees may spread over all of it.
-      const bound = isHidden() ? cap : Math.min(cap, base * 2 ** failures);
+      const bound = globalThis.document?.hidden ? cap : Math.min(cap, base * 2 ** failures);
       return Math.max(atLeast, env.random() * bound);
     },
     ...options,
-  } as Environment & { _tokens: Tokens };
+  } as Environment & { _tokens: Tokens; _locks: LockManager | undefined };
   env._tokens = createTokens(env);
+  env._locks = options.share ? globalThis.navigator?.locks : undefined;
   return env;
 }
 
@@ -95,30 +98,20 @@ export type Timer = (ms?: number, callback?: () => void) => void;
 
 /** Makes a timer that does not run. */
 export function createTimer({ clock }: Pick<Environment, 'clock'>): Timer {
-  let cancel: (() => void) | undefined;
+  let cancel: (() => void) | false | undefined;
   return (ms, callback) => {
-    cancel?.();
-    cancel = ms === undefined ? ms : clock.timer(ms, callback!);
+    if (cancel) cancel();
+    cancel = ms! >= 0 && clock.timer(ms!, callback!);
   };
 }
 
 const systemClock: Clock = {
-  now: () => Date.now(),
+  now: Date.now,
   timer(ms, callback) {
     const timer = setTimeout(callback, Math.min(ms, MAX_TIMER));
     return () => clearTimeout(timer);
   },
 };
-
-/** Whether another tab may keep the connection. */
-export function isShared({ share }: Environment): boolean | undefined {
-  return share && !!globalThis.navigator?.locks;
-}
-
-/** Whether this is a page that nobody sees. */
-export function isHidden(): boolean | undefined {
-  return globalThis.document?.hidden;
-}
 
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
 export function randomId(): string {

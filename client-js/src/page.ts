@@ -9,14 +9,12 @@ const EVENTS = 'online offline freeze resume pagehide pageshow visibilitychange'
  * @returns what ends it.
  */
 export function watchPage(wake: () => void, suspend: () => void): () => void {
-  const { connection } = (globalThis.navigator ?? {}) as { connection?: EventTarget };
   const listener = ({ type }: Event): void => {
     if (/^(off|fr|pageh)/.test(type)) suspend();
     else wake();
   };
   const each = (method: 'addEventListener' | 'removeEventListener'): void => {
     for (const name of EVENTS) globalThis[method]?.(name, listener);
-    connection?.[method]?.('change', listener);
   };
   each('addEventListener');
   return () => each('removeEventListener');

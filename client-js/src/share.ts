@@ -95,8 +95,8 @@ function join(env: Environment): Tab {
     else if (!data.wants && heard.push(data) > MAX_HEARD) heard.shift();
   };
   const { signal } = left;
-  navigator.locks
-    .request(name, { signal }, () => lead(env, name, signal))
+  env
+    ._locks!.request(name, { signal }, () => lead(env, name, signal))
     // A page of no origin has no lock, and nobody to share with.
     .catch(() => (signal.aborted ? undefined : lead(env, name, signal)));
   env._leave = () => {

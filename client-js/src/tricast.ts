@@ -85,7 +85,7 @@ export class Tricast {
       let channel = channels.get(name);
       if (!channel) {
         // The server would refuse a whole request for it, and with it what else is in there.
-        if (!NAME.test(name)) throw new TricastError('bad_request', 'no name', name);
+        if (!NAME.test(name)) throw new TricastError('bad_request', undefined, name);
         channel = createChannel(name, options, this, outbox._ask, leave, options.resume && `tricast ${env._url(name)}`);
         channels.set(name, channel);
         connection._update();
@@ -95,7 +95,7 @@ export class Tricast {
     this.publish = async (channel, data, { signal, id = randomId(), ...options } = {}) => {
       const message = { channel, data, id, ...options };
       const answer = outbox._ask({ type: 'publish', ...message }, signal, channel);
-      channels.get(channel)?._echo(message);
+      channels.get(channel)?._emit('echo', message);
       return { ...((await answer) as PublishedEvent), id };
     };
     this.call = async <T>(method: string, data?: unknown, { signal }: CallOptions = {}) =>
@@ -107,4 +107,4 @@ export class Tricast {
   }
 }
 
-const NAME = /^(?=.{1,255}$|@.{0,265}$)[\w.:@/-]+$/;
+const NAME = /^[\w.:@/-]{1,266}$/;

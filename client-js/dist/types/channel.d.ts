@@ -1,3 +1,4 @@
+import { type Emitter } from './emitter.js';
 import type { TricastError } from './errors.js';
 import type { Outbox, PublishOptions, Published } from './outbox.js';
 import type { ChannelEvent, From, GapReason, ServerCode } from './protocol.js';
@@ -144,16 +145,16 @@ export interface ChannelCore<T = unknown> extends Channel<T> {
     _wake?: (() => void) | undefined;
     /** What to ask for: nothing while it rests. */
     _want(): Want[];
-    /** Tells of a publish. */
-    _echo(echo: Echo<T>): void;
+    /** Tells handlers. */
+    _emit: Emitter<ChannelEvents<T>>['emit'];
+    /** Ends it, on behalf of the server. */
+    _end(code?: ServerCode): void;
     /**
      * Takes an event of the connection.
      *
      * @returns whether something is missing: it is necessary to ask again.
      */
     _receive(event: ChannelEvent): boolean | void;
-    /** The server refused the subscription. @returns whether to try again. */
-    _refuse(error: TricastError): boolean;
 }
 /**
  * Makes a channel.

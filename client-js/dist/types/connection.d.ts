@@ -29,8 +29,8 @@ export interface Attempt {
     roundTrip?: number;
     /** Milliseconds until it ended; absent while it lives. */
     ended?: number;
-    /** Why it ended. */
-    reason?: string;
+    /** Why it ended, where it was not in order. */
+    reason?: string | undefined;
 }
 /** Why the client is on the transport that it is on. */
 export interface Report {

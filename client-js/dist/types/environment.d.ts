@@ -50,6 +50,8 @@ export interface Environment extends Required<Omit<Options, 'token' | 'signal' |
     /** Not to be called as a method, which browsers refuse. */
     readonly fetch: typeof fetch;
     readonly _tokens: Tokens;
+    /** By which tabs elect the one that keeps the connection; absent where each has its own. */
+    readonly _locks?: LockManager | undefined;
     /** Gives up what is shared with other tabs. */
     _leave?(): void;
     /** The absolute address of an endpoint. */
@@ -63,10 +65,6 @@ export declare function createEnvironment(url: string, options: Options): Enviro
 export type Timer = (ms?: number, callback?: () => void) => void;
 /** Makes a timer that does not run. */
 export declare function createTimer({ clock }: Pick<Environment, 'clock'>): Timer;
-/** Whether another tab may keep the connection. */
-export declare function isShared({ share }: Environment): boolean | undefined;
-/** Whether this is a page that nobody sees. */
-export declare function isHidden(): boolean | undefined;
 /** 128 random bits: publish ids must not be guessable, since all anonymous callers share one namespace. */
 export declare function randomId(): string;
 /** Reads what outlives the page, or writes it; nothing where there is no such storage, or none that is open to us. */

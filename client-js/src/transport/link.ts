@@ -52,5 +52,5 @@ export type Expect = (ms?: number) => void;
 /** Makes a deadline that is the end of the connection. */
 export function createDeadline(env: Environment, sink: Sink): Expect {
   const timer = createTimer(env);
-  return (ms) => timer(ms, () => sink._ended(unreachable('silent')));
+  return (ms) => timer(ms, () => sink._ended(unreachable('no answer')));
 }

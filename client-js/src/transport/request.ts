@@ -1,13 +1,9 @@
-import { isShared } from '../environment.js';
 import { asError, unreachable, type TricastError } from '../errors.js';
 import { MIN_PACE, WAIT } from '../limits.js';
 import { asEvent, type ServerEvent } from '../protocol.js';
 import { createSseParser } from '../sse-parser.js';
 import { createDeadline, type OpenLink } from './link.js';
 import { post } from './post.js';
-
-/** The only code of several channels. */
-const TOO_MANY_CHANNELS = /s$/;
 
 /**
  * SSE and long-polling: a request asks for a whole channel set, so another set is another request, which goes on where this
@@ -19,9 +15,8 @@ const TOO_MANY_CHANNELS = /s$/;
 export const openRequests =
   (name: 'sse' | 'poll'): OpenLink =>
   (env, sink, patience) => {
-    const { clock, _tokens: tokens } = env;
+    const { clock, _tokens: tokens, _locks: shared } = env;
     const expect = createDeadline(env, sink);
-    const shared = isShared(env);
     /** What the newest request asked for. */
     let asked: string[] = [];
     /** Of the reading that counts; what an older one still brings does not. */
@@ -106,7 +101,8 @@ export const openRequests =
     /** Refused channels leave, and the set without them is asked for next; whatever else went wrong is the end. */
     const lost = (error: TricastError): void => {
       const { channel, code, retryable } = error;
-      if (retryable || !(TOO_MANY_CHANNELS.test(code) || asked.includes(channel!))) return sink._ended(error);
+      // `too_many_channels` is the only code of several.
+      if (retryable || !(/s$/.test(code) || asked.includes(channel!))) return sink._ended(error);
       close();
       sink._refused(error, channel ?? asked.pop()!);
       restart();
