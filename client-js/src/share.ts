@@ -7,13 +7,13 @@
 
 import { createTimer, type Environment } from './environment.js';
 import type { MessageEvent } from './protocol.js';
-import type { Sink } from './transport/link.js';
+import type { Sink, Want } from './transport/link.js';
 import { Tricast } from './tricast.js';
 
 /** What tabs tell each other. */
 interface Note {
   /** The channels that a tab reads. */
-  readonly wants?: readonly string[];
+  readonly wants?: readonly Want[];
   readonly tab?: string;
   /** Where the leader stands on a channel; a tab that does not has to ask. */
   readonly channel?: string;
@@ -25,6 +25,8 @@ interface Note {
 }
 
 interface Tab {
+  /** Its own, even where the application gives several tabs one client id. */
+  readonly _id: string;
   readonly _air: BroadcastChannel;
   /** What came while nobody listened. */
   readonly _heard: Note[];
@@ -36,8 +38,8 @@ interface Tab {
 /** Milliseconds after which a tab asks by itself, should its leader have fallen silent. */
 const SILENCE = 25_000;
 
-/** Milliseconds after which a tab that said nothing is gone. */
-const GONE = 60_000;
+/** Milliseconds after which a tab that said nothing is gone; the timers of a hidden one run once a minute. */
+const GONE = 180_000;
 
 /** Milliseconds between asking again and again, where a leader stands in another epoch. */
 const PACE = 1000;
@@ -50,7 +52,7 @@ const tabs = new WeakMap<Environment, Tab>();
 /** Hears what the leader brings, until this tab misses something, or `signal` aborts. */
 export function follow(env: Environment, sink: Sink, signal: AbortSignal): Promise<void> {
   const tab = tabs.get(env) ?? join(env);
-  const wants = sink._wants().map(({ name }) => name);
+  const wants = sink._wants();
   const timer = createTimer(env);
   return new Promise((resolve) => {
     const stop = (): void => {
@@ -76,7 +78,7 @@ export function follow(env: Environment, sink: Sink, signal: AbortSignal): Promi
     signal.addEventListener('abort', stop);
     timer(SILENCE, stop);
     for (const note of tab._heard.splice(0)) tab._listen?.(note);
-    tab._air.postMessage({ wants, tab: env.client });
+    tab._air.postMessage({ wants, tab: tab._id });
   });
 }
 
@@ -85,16 +87,18 @@ function join(env: Environment): Tab {
   const name = `tricast ${env._url('')}`;
   const air = new BroadcastChannel(name);
   const heard: Note[] = [];
-  const tab: Tab = { _air: air, _heard: heard, _listen: null, _asked: 0 };
+  const tab: Tab = { _id: crypto.randomUUID(), _air: air, _heard: heard, _listen: null, _asked: 0 };
   const left = new AbortController();
   tabs.set(env, tab);
   air.onmessage = ({ data }: { data: Note }) => {
     if (tab._listen) tab._listen(data);
     else if (!data.wants && heard.push(data) > MAX_HEARD) heard.shift();
   };
+  const { signal } = left;
   env
-    ._locks!.request(name, { signal: left.signal }, () => lead(env, name, left.signal))
-    .catch(() => {});
+    ._locks!.request(name, { signal }, () => lead(env, name, signal))
+    // A page of no origin has no lock, and nobody to share with.
+    .catch(() => (signal.aborted ? undefined : lead(env, name, signal)));
   env._leave = () => {
     left.abort();
     air.close();
@@ -108,32 +112,35 @@ function lead(env: Environment, name: string, signal: AbortSignal): Promise<void
   return new Promise((resolve) => {
     const air = new BroadcastChannel(name);
     const hub = new Tricast(env._url(''), { ...env, share: false });
-    const readers = new Map<string, { names: readonly string[]; seen: number }>();
+    const readers = new Map<string, { wants: readonly Want[]; seen: number }>();
     const open = new Map<string, ReturnType<Tricast['channel']>>();
 
-    const read = (name: string): void => {
-      const channel = hub.channel(name, { from: 'latest' });
+    const read = ({ name, presence }: Want): void => {
+      const channel = hub.channel(name, { from: 'latest', presence });
       let before: string | null = null;
-      const tell = (event?: object): void => {
-        air.postMessage({ channel: name, position: event ? before : channel.position, event });
+      const tell = (position: string | null, event?: object): void => {
+        air.postMessage({ channel: name, position, event });
         before = channel.position;
       };
       open.set(name, channel);
-      for (const kind of ['subscribed', 'gap'] as const) channel.on(kind, () => tell());
-      channel.on('message', tell);
+      channel.on('subscribed', () => tell(channel.position));
+      // Whatever is missing here, each tab is to learn from the server, up to the head.
+      channel.on('gap', ({ head }) => tell(head));
+      channel.on('message', (event) => tell(before, event));
       channel.on('unsubscribed', () => open.delete(name));
     };
 
     air.onmessage = ({ data: { wants, tab } }: { data: Note }) => {
       if (!wants || !tab) return;
       const now = env.clock.now();
-      readers.set(tab, { names: wants, seen: now });
+      readers.set(tab, { wants, seen: now });
       for (const [id, { seen }] of readers) if (now - seen > GONE) readers.delete(id);
-      const all = new Set([...readers.values()].flatMap(({ names }) => names));
-      for (const [name, channel] of open) if (!all.has(name)) open.delete(name) && channel.close();
-      for (const name of all) {
+      const all = [...readers.values()].flatMap(({ wants }) => wants);
+      for (const [key, channel] of open) if (!all.some(({ name }) => name === key)) open.delete(key) && channel.close();
+      for (const want of all) {
+        const { name } = want;
         const channel = open.get(name);
-        if (!channel) read(name);
+        if (!channel) read(want);
         else if (channel.position) air.postMessage({ channel: name, position: channel.position });
       }
     };

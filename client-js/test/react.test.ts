@@ -115,3 +115,42 @@ test('useConnection follows the state', async () => {
   });
   expect(tree.toJSON()).toBe('connected');
 });
+
+test('hooks leave no handler, on the client or on a channel, and no socket', async () => {
+  const world = new World(['ws']);
+  let handlers = 0;
+  const count = (target: object): void => {
+    const { on } = target as { on: (...args: unknown[]) => () => void };
+    Object.assign(target, {
+      on: (...args: unknown[]) => {
+        const off = on.apply(target, args);
+        handlers++;
+        return () => (handlers--, off());
+      },
+    });
+  };
+  const { channel } = world.rt;
+  const counted = new Set<object>();
+  Object.assign(world.rt, {
+    channel: (...args: Parameters<typeof channel>) => {
+      const made = channel(...args);
+      if (!counted.has(made)) count(made);
+      counted.add(made);
+      return made;
+    },
+  });
+  count(world.rt);
+  handlers = 0;
+  const All = (): string => {
+    useConnection(world.rt);
+    useMembers(world.rt, 'a');
+    return String(useChannel(world.rt, 'a').ready);
+  };
+  const tree = await render(createElement(All));
+  await act(async () => world.socket.welcome());
+  expect([handlers > 0, world.sockets.length, world.socket.count('subscribe')]).toEqual([true, 1, 1]);
+  await act(async () => tree.unmount());
+  await turn();
+  await settle();
+  expect([handlers, counted.size, world.sockets.every(({ closed }) => closed), world.clock.pending]).toEqual([0, 2, true, 0]);
+});

@@ -14,8 +14,11 @@ before(async () => {
 })
 after(() => browser?.close())
 
-/** Tabs of one browser, which share storage, locks and the six connections that HTTP/1.1 has to a host. */
-async function openTabs(t, url, count, options) {
+/**
+ * Tabs of one browser, the second after the first is `opened`: they share storage, locks and the six connections that
+ * HTTP/1.1 has to a host.
+ */
+async function openTabs(t, url, count, options, opened = async () => {}) {
   const context = await browser.newContext()
   t.after(() => context.close())
   context.setDefaultTimeout(WATCHDOG)
@@ -25,6 +28,7 @@ async function openTabs(t, url, count, options) {
     await page.goto(url)
     await page.evaluate(drive, { module: '/rt/client.js', url: '/rt', options })
     tabs.push(remote(page))
+    if (n === 0) await opened(tabs[0])
   }
   return tabs
 }
@@ -70,6 +74,43 @@ test('when the tab that leads is closed, another takes over, and nobody misses o
   for (const seen of all) assert.deepEqual(seen, all[0])
   assert.equal(new Set(all[0]).size, all[0].length)
 })
+
+/** Ends the process of a page, as a fault in it would; the page itself comes to say nothing. */
+async function crash(page) {
+  const session = await page.context().newCDPSession(page)
+  const crashed = new Promise((resolve) => page.once('crash', resolve))
+  // The answer would come from the process that this ends.
+  session.send('Page.crash').catch(() => {})
+  await within(crashed, 'the crash')
+}
+
+for (const [how, end] of [['closed', (page) => page.close()], ['crashed', crash]]) {
+  test(`when the leader of ten tabs over sse is ${how} in the middle of a stream, each of the others reads exactly what was published`, async (t) => {
+    const upstream = await startChat(t)
+    const front = await startUnruly(t, upstream, { ws: 'refuse' })
+    const [leader, ...rest] = await openTabs(t, front.url, 10, SHARED, async (first) => {
+      await first.page.evaluate(async () => {
+        while (!(await navigator.locks.query()).held[0]) await new Promise(requestAnimationFrame)
+      })
+    })
+    const publisher = startPublisher(t, upstream)
+    for (const tab of rest) await tab.until(10)
+    const streams = () => front.asked.filter((name) => name === 'sse').length
+    const before = streams()
+    await end(leader.page)
+    const next = async () => {
+      while (streams() === before && !t.signal.aborted) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await within(next(), 'a stream of the next leader')
+    const sent = await publisher.end()
+    for (const tab of rest) {
+      await tab.until('end')
+      assert.deepEqual(await tab.seen(), sent)
+    }
+    // A slow machine may have to try twice, but never does every tab try.
+    assert.ok(streams() - before < rest.length)
+  })
+}
 
 test('a client that shares leaves nothing behind when it is closed', async (t) => {
   const upstream = await startChat(t)
