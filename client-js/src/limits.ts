@@ -58,8 +58,8 @@ export const MIN_PACE = 1000;
 /** Seconds: a proxy may ask for a longer wait, but does not know what for. */
 export const MAX_FOREIGN_WAIT = 30;
 
-/** Characters that an SSE line may have: the largest message that a stream can carry. */
-export const MAX_BLOCK = 16_777_216;
+/** Characters that an SSE line may have: more than the largest message, however it is written. */
+export const MAX_BLOCK = 3e7;
 
-/** What a timer can hold; beyond it, runtimes fire at once. */
-export const MAX_TIMER = 2_147_483_647;
+/** Milliseconds that a timer can surely hold; beyond 2^31 runtimes fire at once. */
+export const MAX_TIMER = 2e9;

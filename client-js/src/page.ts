@@ -15,6 +15,8 @@ export function watchPage(wake: () => void, suspend: () => void): () => void {
   };
   const each = (method: 'addEventListener' | 'removeEventListener'): void => {
     for (const name of EVENTS) globalThis[method]?.(name, listener);
+    // Another network, where a browser tells: what did not get through before may now.
+    (globalThis.navigator as { connection?: EventTarget } | undefined)?.connection?.[method]('change', listener);
   };
   each('addEventListener');
   return () => each('removeEventListener');

@@ -111,6 +111,18 @@ describe('climbing back', () => {
     expect(world.sockets).toHaveLength(2);
   });
 
+  test('another network probes at once, and a client that is closed listens no more', async () => {
+    stubPage();
+    const connection = new EventTarget();
+    vi.stubGlobal('navigator', { connection });
+    const world = await onSse();
+    connection.dispatchEvent(new Event('change'));
+    expect(world.sockets).toHaveLength(2);
+    world.rt.close();
+    connection.dispatchEvent(new Event('change'));
+    expect(world.sockets).toHaveLength(2);
+  });
+
   test('a POST that finds nobody makes it look at once, also where nothing is read', async () => {
     const world = new World();
     const publish = world.rt.publish('log', 1, { id: 'mine' });

@@ -28,9 +28,11 @@ export function remote(page) {
 }
 
 /** Runs in the page: reads `chat:x` from its start, and keeps what it sees. */
-export async function drive({ module, url, options }) {
+export async function drive({ module, url, options, token }) {
   const { Tricast } = await import(module)
   const { channel: how = { from: 'earliest' }, ...rest } = options
+  // Functions do not come into a page from outside: this one is there already, by its name.
+  if (token) rest.token = globalThis[token]
   const rt = new Tricast(url, rest)
   const channel = rt.channel('chat:x', how)
   const seen = []

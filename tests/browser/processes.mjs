@@ -26,13 +26,22 @@ export function startDashboard(t) {
   return startExample(t, 'dashboard')
 }
 
-async function startExample(t, name) {
+/** Starts the program `tricast serve` with the configuration `toml` for the test `t`, and gives its address. */
+export async function startServer(t, toml) {
+  const folder = await mkdtemp(join(tmpdir(), 'tricast-serve-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const config = join(folder, 'tricast.toml')
+  await writeFile(config, toml)
+  return startExample(t, 'tricast', ['serve', '--config', config])
+}
+
+async function startExample(t, name, before = []) {
   const built = fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url))
   const program = process.env[name.toUpperCase()] ?? built
   if (!existsSync(program)) {
     throw new Error(`${program} is missing: build it with cargo build --workspace --all-targets`)
   }
-  const child = start(t, program, ['--listen', '127.0.0.1:0'], {
+  const child = start(t, program, [...before, '--listen', '127.0.0.1:0'], {
     env: { RUST_LOG: 'warn', ...process.env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -36,7 +36,7 @@ export declare const WAIT = 25;
 export declare const MIN_PACE = 1000;
 /** Seconds: a proxy may ask for a longer wait, but does not know what for. */
 export declare const MAX_FOREIGN_WAIT = 30;
-/** Characters that an SSE line may have: the largest message that a stream can carry. */
-export declare const MAX_BLOCK = 16777216;
-/** What a timer can hold; beyond it, runtimes fire at once. */
-export declare const MAX_TIMER = 2147483647;
+/** Characters that an SSE line may have: more than the largest message, however it is written. */
+export declare const MAX_BLOCK = 30000000;
+/** Milliseconds that a timer can surely hold; beyond 2^31 runtimes fire at once. */
+export declare const MAX_TIMER = 2000000000;

@@ -121,6 +121,7 @@ fn browser(workspace: &Workspace) -> Result<(), Failure> {
         .arg("test")
         .env("CHAT", built("chat"))
         .env("DASHBOARD", built("dashboard"))
+        .env("TRICAST", built("tricast"))
         .current_dir(workspace.path("tests/browser")))
 }
 
