@@ -104,13 +104,36 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line. Some errors tell their cause themselves: nothing is told twice.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line = format!("{line}: {error}");
+        let told = error.to_string();
+        if !line.ends_with(&told) {
+            line = format!("{line}: {told}");
+        }
         cause = error.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Told {
+        text: &'static str,
+        source: Option<Box<Told>>,
+    }
+
+    #[test]
+    fn a_cause_that_was_told_already_is_not_told_again() {
+        let told = |text, source: Option<Told>| Told { text, source: source.map(Box::new) };
+        let reset = || told("reset", None);
+        assert_eq!(causes(&told("no answer: reset", Some(reset()))), "no answer: reset");
+        assert_eq!(causes(&told("no answer", Some(told("cut", Some(reset()))))), "no answer: cut: reset");
+    }
 }
