@@ -31,12 +31,12 @@ pub(crate) async fn sse(State(hub): State<Arc<Hub>>, request: Request) -> Respon
         return preflight(query::METHODS);
     }
     let posted = request.method() == Method::POST;
-    let raw = request.uri().query().map(|query| SubscribeQuery::parse_get(query, Endpoint::Poll));
+    let uri = request.uri().clone();
     let Asked { ticket, login, query } = match query::read(&hub, Reading::Sse, request).await {
         Ok(asked) => asked,
         Err(refusal) => {
             // Nobody could say who this is: what is told has the form of what was asked for, and that is all.
-            return match raw {
+            return match uri.query().map(|query| SubscribeQuery::parse_get(query, Endpoint::Poll)) {
                 Some(Ok(query)) if !posted && refusal.code().may_retry_as_is() => {
                     let mode = mode(&hub, &Identity::Server, &query);
                     EventStream::new(hub, Login::default(), mode, query).turned_away(refusal).into_response()
