@@ -7,15 +7,24 @@
 //! - [`Backplane::append`] is atomic: looking the id up, numbering, storing and telling happen in one step or not at
 //!   all, in bounded time. A message is acknowledged no earlier than it is in the log. What "in the log" survives is
 //!   the store's to say; where a write that was acknowledged may have been lost, the epoch ends.
+//! - It does what [`crate::log::Log::append`] does: that is the reference for numbers, ids, conditions, holders, room
+//!   and what is forgotten. Numbers are given without holes, on states too, so that whoever hears of one knows whether
+//!   it missed another.
+//! - Whatever answers lets keys of states leave first whose time is over by the log's clock: by a deletion in the log,
+//!   one, whoever asked.
 //! - [`Backplane::find`] looks an id up as [`Backplane::append`] does, and promises nothing: the append after it looks
 //!   again, in its one step. It is there for who has to do something between the two that a repeat should not do again:
 //!   an application that stores what is published is asked before the append, and a retry would store it twice.
 //! - [`Backplane::open`], [`Backplane::read`] and [`Backplane::watch`] are truth: they answer as of a moment after they
 //!   were called. Only they justify a `gap`, a `head`, or the statement that nothing is new.
-//! - [`Events::grew`] is a hint: it may repeat, reorder or vanish. Whoever hears it reads.
+//! - [`Events::grew`] is a hint: it may repeat, reorder or vanish. Whoever hears it reads. The embedded backplane, whose
+//!   logs are the hub's own, tells that a log grew; one whose store is elsewhere tells the message as well.
 //! - A [`Head`] never goes back within an epoch, and an epoch is never used twice.
+//! - One seq of one epoch is one message, told by its [`Message::tag`]. Whoever finds two of them says so by
+//!   [`Backplane::renew`], and the epoch ends.
 //! - Opening a channel for the first time mints its epoch, so that "I have nothing yet" is already a position.
-//! - After it lost touch with its store a backplane says [`Events::uncertain`]: what it told before may be incomplete.
+//! - After it lost touch with its store a backplane finds it again by itself, and says [`Events::uncertain`]: what it told
+//!   before may be incomplete. Until then it answers `unavailable`, at once where it knows, else in bounded time.
 //!
 //! Presence and revocation need no method here: they are channels.
 
@@ -102,7 +111,7 @@ pub trait Backplane: Send + Sync {
     /// The store does not answer.
     fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>>;
 
-    /// Ends what [`Backplane::watch`] began.
+    /// Ends what [`Backplane::watch`] began. It may have been called more than once for a channel; this ends it all.
     fn unwatch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, ()>;
 
     /// The heads of many channels in one call, in their order: finds lost tails at a cost per node, not per reader.
@@ -110,6 +119,13 @@ pub trait Backplane: Send + Sync {
     /// # Errors
     /// The store does not answer.
     fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>>;
+
+    /// Ends an epoch, if it is still the channel's: the log is forgotten with its ids and begins anew under another.
+    /// Answers where the log stands then.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: Epoch) -> BoxFuture<'a, Result<Head, BackplaneError>>;
 
     /// Whether it can serve.
     fn health(&self) -> BoxFuture<'_, Health>;
@@ -122,6 +138,9 @@ pub struct Slice {
     pub head: Head,
     /// The messages, oldest first.
     pub messages: Vec<Arc<Message>>,
+    /// Where the reader stands after them: at the last of them, or, where that is all there is for it, at the head. Its
+    /// own seq where its position cannot be continued.
+    pub to: Seq,
 }
 
 /// Hears the news of a backplane. Synchronous, and never blocks.
@@ -142,6 +161,8 @@ pub struct News<'a> {
     pub epoch: Epoch,
     /// The newest seq that is known.
     pub seq: Seq,
+    /// The message with this seq, from a store that is elsewhere.
+    pub message: Option<&'a Arc<Message>>,
 }
 
 /// About what a backplane is no longer certain.

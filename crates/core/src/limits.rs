@@ -116,6 +116,9 @@ pub const STATE_KEEP_BYTES: u64 = 8 * 1024 * 1024;
 /// who stand before those forgotten and bear no base are told of a gap.
 pub const STATE_DELETIONS: usize = 1_000;
 
+/// Nodes that hold one key of a state at once; for one more the first is forgotten.
+pub const HOLDERS_PER_KEY: usize = 64;
+
 /// Members of one `presence` answer; of a channel with more it is refused (`too_large`), for they can be read page by
 /// page from its `@presence/` channel.
 pub const PRESENCE_MEMBERS: usize = 1_000;

@@ -11,7 +11,7 @@ use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::log::{Appended, Head, Limit, Page, Stamp};
 use tricast_core::message::Draft;
-use tricast_core::position::{Position, Seq};
+use tricast_core::position::{Epoch, Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
 use crate::expiry::Expiries;
@@ -94,7 +94,7 @@ impl Memory {
 
     fn tell(&self, channel: &ChannelName, position: Position) {
         if let Some(events) = self.events.get() {
-            events.grew(News { channel, epoch: position.epoch, seq: position.seq });
+            events.grew(News { channel, epoch: position.epoch, seq: position.seq, message: None });
         }
     }
 
@@ -110,16 +110,15 @@ impl Memory {
     fn read_now(&self, topic: &Topic, after: Position, limit: Limit) -> Slice {
         let feed = match self.feeds.known(&topic.name) {
             Known::Alive(feed) => feed,
-            Known::Empty(head) => return Slice { head, messages: Vec::new() },
+            Known::Empty(head) => return Slice { head, messages: Vec::new(), to: after.seq },
         };
         feed.with_log(|log| {
             log.forget(self.clock.wall_ms());
             let head = log.head();
-            let messages = match decide(topic.rule.kind(), Some(after), &head) {
-                Decision::Continue => log.read(after, limit),
-                Decision::Gap { .. } => Vec::new(),
-            };
-            Slice { head, messages }
+            match decide(topic.rule.kind(), Some(after), &head) {
+                Decision::Continue => Slice { head, messages: log.read(after, limit), to: log.extent(after, limit).to },
+                Decision::Gap { .. } => Slice { head, messages: Vec::new(), to: after.seq },
+            }
         })
     }
 }
@@ -198,6 +197,13 @@ impl Backplane for Memory {
 
     fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
         Box::pin(async move { Ok(topics.iter().map(|topic| self.head(topic)).collect()) })
+    }
+
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: Epoch) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+        Box::pin(async move {
+            self.feeds.renew(topic, epoch);
+            Ok(self.head(topic))
+        })
     }
 
     fn health(&self) -> BoxFuture<'_, Health> {

@@ -31,7 +31,7 @@ use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
 pub use remnant::Remnant;
-use state::State;
+use state::{State, There};
 use stream::Stream;
 
 /// Where a log begins and ends, in one epoch.
@@ -222,7 +222,8 @@ impl Log {
 
     /// Appends a draft, unless this publisher's id of it is known.
     ///
-    /// Deleting a key that is absent appends nothing, and answers the head; its id is remembered all the same.
+    /// Deleting a key that is absent appends nothing, and answers the head; its id is remembered all the same. What holds
+    /// a key is in [`crate::message::Hold`].
     ///
     /// # Errors
     /// The epoch has no number left; on a state, the key is missing, its condition does not hold, or there is no room.
@@ -232,18 +233,21 @@ impl Log {
         {
             return Ok(Appended { position, duplicate: true });
         }
-        if let Kept::State(state) = &self.kept {
+        if let Kept::State(state) = &mut self.kept {
             check_state(state, &draft)?;
-            let key = draft.key.as_deref().unwrap_or_default();
-            if draft.payload.is_none() && state.present(key).is_none() {
-                return Ok(self.append_nothing(&draft, publisher, stamp));
+            if let Some(there) = state.goes_without_saying(&draft) {
+                return Ok(self.append_nothing(there, &draft, publisher, stamp));
             }
         }
         let seq = self.head.next().ok_or(AppendError::Exhausted(self.epoch))?;
         // A wall clock may be set back; what a log says of itself may not.
         let at = stamp.now_ms.max(self.last_append_ms);
-        let id = draft.id.clone();
+        let (id, hold) = (draft.id.clone(), draft.hold.clone());
+        let key = draft.key.clone().filter(|_| draft.payload.is_some());
         self.keep(self.message(draft, seq, at, stamp.tag))?;
+        if let (Kept::State(state), Some(key)) = (&mut self.kept, key) {
+            state.hold(key, hold);
+        }
         if let Some(id) = &id {
             self.dedup.remember(publisher, id, seq, at);
         }
@@ -254,12 +258,16 @@ impl Log {
     }
 
     /// Remembers the id of what is done without an append, so that a repeat does not delete what was set meanwhile.
-    fn append_nothing(&mut self, draft: &Draft, publisher: &Scope, stamp: Stamp) -> Appended {
+    fn append_nothing(&mut self, there: There, draft: &Draft, publisher: &Scope, stamp: Stamp) -> Appended {
+        let (seq, duplicate) = match there {
+            There::Absent | There::HeldByOthers => (self.head, false),
+            There::Shown(seq) => (seq, true),
+        };
         if let Some(id) = &draft.id {
             self.last_append_ms = stamp.now_ms.max(self.last_append_ms);
-            self.dedup.remember(publisher, id, self.head, self.last_append_ms);
+            self.dedup.remember(publisher, id, seq, self.last_append_ms);
         }
-        Appended { position: self.head().position(), duplicate: false }
+        Appended { position: Position::new(self.epoch, seq), duplicate }
     }
 
     /// The messages after a position that can be continued, as many as `limit` allows; none when nothing is new.

@@ -5,13 +5,13 @@
 //! given, until a newer message of its key takes its place or until it is one of too many deletions and is forgotten;
 //! the highest number so forgotten is the log's floor.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Extent, Limit, within};
-use crate::limits::STATE_DELETIONS;
-use crate::message::Message;
+use crate::limits::{HOLDERS_PER_KEY, STATE_DELETIONS};
+use crate::message::{Draft, Hold, Message};
 use crate::position::Seq;
 
 #[derive(Debug)]
@@ -22,8 +22,27 @@ pub(super) struct State {
     deletions: BTreeSet<Seq>,
     /// When keys leave by themselves: the time, and the message that said so.
     expiries: BTreeSet<(u64, Seq)>,
+    /// The keys that somebody holds.
+    held: HashMap<Arc<str>, Held>,
     floor: Seq,
     most_deletions: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    shows: Option<u64>,
+    holders: VecDeque<Arc<str>>,
+}
+
+/// Why a draft appends nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    /// It deletes what is not there.
+    Absent,
+    /// It deletes what others hold.
+    HeldByOthers,
+    /// The key shows that already.
+    Shown(Seq),
 }
 
 impl Default for State {
@@ -39,6 +58,7 @@ impl State {
             keys: HashMap::new(),
             deletions: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            held: HashMap::new(),
             floor: Seq::ZERO,
             most_deletions,
         }
@@ -74,6 +94,36 @@ impl State {
         message.payload.is_some().then_some(message)
     }
 
+    /// Why there is nothing to append for this draft, if there is not. Its holder holds the key from now on, or no more.
+    pub(super) fn goes_without_saying(&mut self, draft: &Draft) -> Option<There> {
+        let key = draft.key.as_ref()?;
+        let Some(present) = self.present(key).map(|message| message.seq) else {
+            return draft.payload.is_none().then_some(There::Absent);
+        };
+        let hold = draft.hold.as_ref()?;
+        let held = self.held.get_mut(key)?;
+        if draft.payload.is_none() {
+            held.holders.retain(|holder| *holder != hold.holder);
+            return (!held.holders.is_empty()).then_some(There::HeldByOthers);
+        }
+        let same = hold.shows.is_none() || hold.shows == held.shows;
+        same.then(|| {
+            held.add(&hold.holder);
+            There::Shown(present)
+        })
+    }
+
+    /// Lets somebody hold the key of a message that was just put, with those who hold it already; or nobody any more.
+    pub(super) fn hold(&mut self, key: Arc<str>, hold: Option<Hold>) {
+        let Some(hold) = hold else {
+            self.held.remove(&key);
+            return;
+        };
+        let held = self.held.entry(key).or_insert_with(|| Held { shows: None, holders: VecDeque::new() });
+        held.shows = hold.shows;
+        held.add(&hold.holder);
+    }
+
     /// Bytes that the newest message of a key costs, be it a deletion.
     pub(super) fn cost_of(&self, key: &str) -> u64 {
         let message = self.keys.get(key).and_then(|seq| self.entries.get(seq));
@@ -85,10 +135,11 @@ impl State {
         let Some(key) = message.key.clone() else { return (0, 0) };
         let (seq, grown) = (message.seq, cost(&message));
         let mut shrunk = self.remove(&key);
-        self.keys.insert(key, seq);
         if message.payload.is_none() {
+            self.held.remove(&key);
             self.deletions.insert(seq);
         }
+        self.keys.insert(key, seq);
         if let Some(expires) = message.expires {
             self.expiries.insert((expires, seq));
         }
@@ -161,6 +212,18 @@ impl State {
             self.expiries.remove(&(expires, seq));
         }
         cost(&message)
+    }
+}
+
+impl Held {
+    fn add(&mut self, holder: &Arc<str>) {
+        if self.holders.contains(holder) {
+            return;
+        }
+        if self.holders.len() >= HOLDERS_PER_KEY {
+            self.holders.pop_front();
+        }
+        self.holders.push_back(Arc::clone(holder));
     }
 }
 

@@ -309,3 +309,57 @@ fn of_a_state_without_keys_its_deletions_remain_as_the_floor() {
     let log = Log::resume(Kind::State, Retention::state(), &remnant);
     assert_eq!((log.head(), log.bytes(), log.remnant()), (remnant.head(), 0, Some(remnant)));
 }
+
+fn shown(log: &mut Log, holder: &str, shows: Option<u64>, data: &str) -> Appended {
+    let draft = draft(data).key("k").held_by(holder, shows);
+    log.append(draft, &Identity::Server.scope(), Stamp { now_ms: 0, tag: 0 }).unwrap()
+}
+
+fn let_go(log: &mut Log, holder: &str) -> u64 {
+    put(log, Draft::delete("k").held_by(holder, None), 0).unwrap()
+}
+
+#[test]
+fn a_key_that_several_hold_is_appended_once_and_leaves_with_the_last() {
+    let mut log = state(Retention::state());
+    let first = shown(&mut log, "a", Some(1), "x");
+    let second = shown(&mut log, "b", Some(1), "x");
+    assert_eq!((second.position, second.duplicate), (first.position, true));
+    assert!(shown(&mut log, "c", None, "y").duplicate, "who has nothing to show takes what is shown");
+    assert_eq!([let_go(&mut log, "a"), let_go(&mut log, "a"), let_go(&mut log, "b")], [1; 3]);
+    assert!(log.holds("k"));
+    assert_eq!(let_go(&mut log, "c"), 2);
+    assert!(!log.holds("k"));
+    assert!(!shown(&mut log, "a", None, "x").duplicate, "it comes anew");
+}
+
+#[test]
+fn what_a_held_key_shows_may_be_changed_by_any_of_its_holders() {
+    let mut log = state(Retention::state());
+    shown(&mut log, "a", Some(1), "x");
+    let other = shown(&mut log, "b", Some(2), "y");
+    assert_eq!((other.position.seq.get(), other.duplicate), (2, false));
+    assert_eq!([let_go(&mut log, "b"), let_go(&mut log, "a")], [2, 3]);
+}
+
+#[test]
+fn whoever_does_not_hold_a_key_takes_it_from_all() {
+    let mut log = state(Retention::state());
+    shown(&mut log, "a", Some(1), "x");
+    put(&mut log, Draft::json("y").unwrap().key("k"), 0).unwrap();
+    assert!(!shown(&mut log, "a", Some(1), "x").duplicate);
+    put(&mut log, Draft::delete("k"), 0).unwrap();
+    assert!(!log.holds("k"));
+}
+
+#[test]
+fn more_holders_than_there_may_be_push_the_first_out() {
+    let mut log = state(Retention::state());
+    for holder in 0..=crate::limits::HOLDERS_PER_KEY {
+        shown(&mut log, &holder.to_string(), Some(1), "x");
+    }
+    for holder in 1..crate::limits::HOLDERS_PER_KEY {
+        assert_eq!(let_go(&mut log, &holder.to_string()), 1);
+    }
+    assert_eq!(let_go(&mut log, &crate::limits::HOLDERS_PER_KEY.to_string()), 2);
+}

@@ -43,12 +43,37 @@ pub struct Draft {
     pub ttl_ms: Option<u64>,
     /// On a state: the seq that the key's present message must have, 0 if the key must be absent.
     pub condition: Option<Seq>,
+    /// On a state: who holds the key from now on, or, of a deletion, lets go of it.
+    pub hold: Option<Hold>,
+}
+
+/// That somebody holds a key of a state, so that it does not leave while anybody else does.
+///
+/// A message with a hold is not appended where the key is there and shows the same: then its holder is added to those
+/// that hold it, and the answer is the present message's position, as a duplicate. A deletion with a hold takes its
+/// holder away, and is appended only if none is left; else it appends nothing and answers the head. A message without a
+/// hold, and a deletion without one, end all holds on their key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// A node's name: 1 to 32 bytes of `[A-Za-z0-9_-]`.
+    pub holder: Arc<str>,
+    /// Stands for what the message shows. `None`: whatever the key shows is right. Of a deletion it says nothing.
+    pub shows: Option<u64>,
 }
 
 impl Draft {
     /// A message that carries this payload.
     pub fn new(payload: Payload) -> Self {
-        Self { payload: Some(payload), event: None, id: None, key: None, user: None, ttl_ms: None, condition: None }
+        Self {
+            payload: Some(payload),
+            event: None,
+            id: None,
+            key: None,
+            user: None,
+            ttl_ms: None,
+            condition: None,
+            hold: None,
+        }
     }
 
     /// Serializes a value as the payload.
@@ -112,6 +137,12 @@ impl Draft {
     /// Publishes only if the key's present message has this seq; 0: only if the key is absent.
     pub fn only_if(mut self, present: Seq) -> Self {
         self.condition = Some(present);
+        self
+    }
+
+    /// Says who holds the key from now on; of a deletion, who lets go of it. See [`Hold`].
+    pub fn held_by(mut self, holder: impl Into<Arc<str>>, shows: Option<u64>) -> Self {
+        self.hold = Some(Hold { holder: holder.into(), shows });
         self
     }
 

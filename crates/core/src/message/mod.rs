@@ -19,7 +19,7 @@ use crate::json::{self, Json, JsonError};
 
 use crate::position::{Epoch, Seq};
 
-pub use draft::{Draft, DraftError, is_event_name, is_key, is_publish_id};
+pub use draft::{Draft, DraftError, Hold, is_event_name, is_key, is_publish_id};
 
 /// What a message carries: compact JSON text, or bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

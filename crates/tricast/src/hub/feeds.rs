@@ -220,6 +220,30 @@ impl Feeds {
         Head { epoch: self.epoch(name), first, head: Seq::ZERO, floor: Seq::ZERO }
     }
 
+    /// Ends a channel's epoch, if it is still this one.
+    pub(crate) fn renew(&self, topic: &Topic, epoch: Epoch) {
+        let (kind, retention) = (topic.rule.kind(), topic.rule.retention());
+        let fresh = || {
+            self.next_generation(&topic.name);
+            Log::new(kind, self.epoch(&topic.name), retention)
+        };
+        match self.map.entry(topic.name.clone()) {
+            Entry::Occupied(mut occupied) => match occupied.get_mut() {
+                Place::Alive(feed) => feed.with_log(|log| {
+                    if log.head().epoch == epoch {
+                        *log = fresh();
+                    }
+                }),
+                place @ Place::Idle(_) if place.is_of(epoch) => {
+                    *place = Place::Alive(Arc::new(Feed::new(topic.clone(), fresh(), Arc::clone(&self.account))));
+                }
+                Place::Idle(_) => {}
+            },
+            Entry::Vacant(_) if self.epoch(&topic.name) == epoch => self.next_generation(&topic.name),
+            Entry::Vacant(_) => {}
+        }
+    }
+
     /// Told when a reader leaves: what only it held is kept no longer than it has to be.
     pub(crate) fn left(&self, feed: &Arc<Feed>) {
         let now = self.clock.monotonic();

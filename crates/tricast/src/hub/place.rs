@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tricast_core::channel::ChannelName;
 use tricast_core::log::{Head, Log, Remnant};
+use tricast_core::position::Epoch;
 
 use super::feed::Feed;
 
@@ -56,6 +57,14 @@ impl Place {
     /// Whether anything was ever appended to it.
     pub(super) fn is_unwritten(&self) -> bool {
         self.alive().is_some_and(|feed| feed.with_log(|log| log.is_unwritten()))
+    }
+
+    /// Whether it is in this epoch.
+    pub(super) fn is_of(&self, epoch: Epoch) -> bool {
+        match self {
+            Self::Alive(feed) => feed.with_log(|log| log.head().epoch == epoch),
+            Self::Idle(idle) => idle.remnant.head().epoch == epoch,
+        }
     }
 
     /// When its newest message was appended.

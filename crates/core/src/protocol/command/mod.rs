@@ -218,7 +218,7 @@ impl Publish {
     pub fn into_draft(self) -> Draft {
         let Self { payload, event, id, key, ttl, condition, .. } = self;
         let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-        Draft { payload, event, id, key: key.map(Arc::from), user: None, ttl_ms, condition }
+        Draft { payload, event, id, key: key.map(Arc::from), user: None, ttl_ms, condition, hold: None }
     }
 }
 
