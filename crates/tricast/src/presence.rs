@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher24;
 use tricast_core::access::{Identity, Scope, UserId};
-use tricast_core::backplane::{Backplane, BackplaneError};
+use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::json::Json;
@@ -27,14 +27,13 @@ use tricast_core::protocol::event::Member;
 use tricast_core::wake::Bell;
 
 use crate::expiry::sleep_unless_sooner;
-use crate::hub::{Feed, Feeds};
+use crate::hub::{Feed, Logs};
 
 pub(crate) struct Presence {
     state: Mutex<State>,
     /// Rung when something may be due sooner than what the task sleeps for.
     sooner: Bell,
-    feeds: Arc<Feeds>,
-    backplane: Arc<dyn Backplane>,
+    logs: Arc<Logs>,
     clock: Arc<dyn Clock>,
     /// The rule of all members' channels.
     rule: Arc<Rule>,
@@ -83,18 +82,12 @@ pub(crate) enum NotShown {
 }
 
 impl Presence {
-    pub(crate) fn new(
-        feeds: Arc<Feeds>,
-        backplane: Arc<dyn Backplane>,
-        clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-    ) -> Self {
+    pub(crate) fn new(logs: Arc<Logs>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
         let most = usize::try_from(STATE_KEEP).unwrap_or(usize::MAX);
         Self {
             state: Mutex::new(State { places: Places::new(most), kept: HashMap::new() }),
             sooner: Bell::default(),
-            feeds,
-            backplane,
+            logs,
             clock,
             rule: Arc::new(Rule::state().keep(STATE_KEEP)),
             publisher: Identity::Server.scope(),
@@ -120,7 +113,7 @@ impl Presence {
         let Visitor { user, client, linger } = visitor.clone();
         let (channel, shows_user) = (&topic.name, topic.rule.shows_user());
         let who = Who { channel: channel.clone(), user, client };
-        let feed = self.feeds.obtain(&self.topic(channel)).ok()?;
+        let feed = self.logs.feeds.obtain(&self.topic(channel)).ok()?;
         {
             let mut state = self.lock();
             if !state.places.hold(&who, data, self.clock.wall_ms()) {
@@ -171,7 +164,7 @@ impl Presence {
         let mut result = Ok(());
         while let Some(change) = next {
             let outcome = match self.draft(who, &change) {
-                Some(draft) => outcome(self.backplane.append(&topic, draft, &self.publisher).await),
+                Some(draft) => outcome(self.logs.backplane.append(&topic, draft, &self.publisher).await),
                 None => Outcome::Refused,
             };
             let now = self.clock.monotonic();

@@ -18,18 +18,16 @@ use std::time::Duration;
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 use tricast_core::access::{Identity, UserId, UserIdError};
-use tricast_core::backplane::{Backplane, BackplaneError};
-use tricast_core::channel::{ChannelName, Kind, NameError, Rule, Topic};
-use tricast_core::clock::Clock;
+use tricast_core::backplane::BackplaneError;
+use tricast_core::channel::{ChannelName, NameError, Rule, Topic};
 use tricast_core::log::{Appended, Limit};
 use tricast_core::message::{Draft, DraftError, Message, Payload};
 use tricast_core::position::{Position, Seq};
 use tricast_core::protocol::Code;
-use tricast_core::replay::{Decision, decide};
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
-use crate::hub::{Content, Feed, Feeds, Found, Hub};
+use crate::hub::{Content, Feed, Got, Hub, Logs};
 
 /// What is remembered of whom: the newest so many, for so long.
 const KEEP: u64 = 10_000;
@@ -125,9 +123,7 @@ impl Drop for Listed {
 
 /// Who is connected as which user, and since when what was issued to whom counts.
 pub(crate) struct Revocations {
-    feeds: Arc<Feeds>,
-    backplane: Arc<dyn Backplane>,
-    clock: Arc<dyn Clock>,
+    logs: Arc<Logs>,
     topic: Topic,
     /// The log, which is not forgotten.
     _kept: Option<Arc<Feed>>,
@@ -137,53 +133,49 @@ pub(crate) struct Revocations {
 }
 
 impl Revocations {
-    pub(crate) fn new(feeds: Arc<Feeds>, backplane: Arc<dyn Backplane>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(logs: Arc<Logs>) -> Self {
         let topic = Topic { name: ChannelName::revoked(), rule: Arc::new(Rule::stream().keep(KEEP).ttl(TTL)) };
         // Before the application's channels, of which there may be as many as there may.
-        let kept = feeds.obtain(&topic).ok();
-        Self { feeds, backplane, clock, topic, _kept: kept, users: DashMap::new(), since: Mutex::default() }
+        let kept = logs.feeds.obtain(&topic).ok();
+        Self { logs, topic, _kept: kept, users: DashMap::new(), since: Mutex::default() }
     }
 
     /// Obeys the log, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
         let bell = Arc::<Bell>::default();
         let feed = loop {
-            match self.feeds.obtain(&self.topic) {
+            match self.logs.feeds.obtain(&self.topic) {
                 Ok(feed) => break feed,
                 Err(error) => retry(&error).await,
             }
         };
         let _place = Place { place: feed.readers().join(Arc::clone(&bell)), feed: Arc::clone(&feed) };
         let mut position = loop {
-            match self.backplane.watch(&self.topic).await {
+            match self.logs.watch(&feed).await {
                 Ok(head) => break Position::new(head.epoch, Seq::ZERO),
                 Err(error) => retry(&error).await,
             }
         };
         loop {
-            match feed.read(position, Limit::default(), self.clock.wall_ms(), None) {
-                Found::Nothing { to } => {
+            match self.logs.read(&feed, position, Limit::default(), None).await {
+                Got::Nothing { to } => {
                     position = position.advanced(to);
                     bell.rung().await;
                 }
-                Found::Messages(batch) => {
+                Got::Messages(batch) => {
                     position = position.advanced(batch.to);
                     if let Content::Messages(messages) = batch.content {
                         messages.iter().for_each(|message| self.obey(message));
                     }
                 }
-                Found::Gap => match self.backplane.open(&self.topic).await {
-                    Ok(head) => {
-                        if let Decision::Gap { position: after, .. } = decide(Kind::Stream, Some(position), &head) {
-                            // At the very beginning nothing was missed that anybody here could have had.
-                            if position.seq != Seq::ZERO {
-                                self.doubt_everybody();
-                            }
-                            position = after;
-                        }
+                Got::Gap { position: after, .. } => {
+                    // At the very beginning nothing was missed that anybody here could have had.
+                    if position.seq != Seq::ZERO {
+                        self.doubt_everybody();
                     }
-                    Err(error) => retry(&error).await,
-                },
+                    position = after;
+                }
+                Got::Owed => bell.rung().await,
             }
         }
     }

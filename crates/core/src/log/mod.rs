@@ -18,6 +18,7 @@
 //! # Idleness
 //! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
 
+mod copy;
 mod remnant;
 mod state;
 mod stream;
@@ -320,7 +321,7 @@ impl Log {
         {
             let at = stamp.now_ms.max(self.last_append_ms);
             let message = Message { key: Some(key), ..Message::deletion(seq, at, stamp.tag) };
-            self.put(message);
+            self.put(Arc::new(message));
             self.head = seq;
             self.last_append_ms = at;
         }
@@ -409,7 +410,7 @@ impl Log {
         match &mut self.kept {
             Kept::Stream(stream) => {
                 self.bytes += message.cost() as u64;
-                stream.push(message);
+                stream.push(Arc::new(message));
             }
             Kept::State(state) => {
                 let key = message.key.as_deref().unwrap_or_default();
@@ -421,13 +422,13 @@ impl Log {
                 if message.payload.is_some() && (crowded || heavy) {
                     return Err(AppendError::Full { most_keys: keep, most_bytes: keep_bytes });
                 }
-                self.put(message);
+                self.put(Arc::new(message));
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, message: Message) {
+    fn put(&mut self, message: Arc<Message>) {
         if let Kept::State(state) = &mut self.kept {
             let (grown, shrunk) = state.put(message);
             self.bytes = self.bytes + grown - shrunk;

@@ -131,7 +131,7 @@ impl State {
     }
 
     /// Puts a message in the place of its key's; returns by how many bytes the log grew and shrank.
-    pub(super) fn put(&mut self, message: Message) -> (u64, u64) {
+    pub(super) fn put(&mut self, message: Arc<Message>) -> (u64, u64) {
         let Some(key) = message.key.clone() else { return (0, 0) };
         let (seq, grown) = (message.seq, cost(&message));
         let mut shrunk = self.remove(&key);
@@ -143,11 +143,32 @@ impl State {
         if let Some(expires) = message.expires {
             self.expiries.insert((expires, seq));
         }
-        self.entries.insert(seq, Arc::new(message));
+        self.entries.insert(seq, message);
         while self.deletions.len() > self.most_deletions {
             shrunk += self.forget_oldest_deletion();
         }
         (grown, shrunk)
+    }
+
+    /// Puts a message where it stood, unless there is a newer one of its key; returns by how many bytes the log grew.
+    pub(super) fn put_older(&mut self, message: Arc<Message>) -> u64 {
+        let is_newest = message.key.as_ref().is_some_and(|key| !self.keys.contains_key(key));
+        let is_forgotten = message.payload.is_none() && message.seq <= self.floor;
+        if !is_newest || is_forgotten {
+            return 0;
+        }
+        let (grown, shrunk) = self.put(message);
+        grown.saturating_sub(shrunk)
+    }
+
+    /// Deletions up to this seq may be missing.
+    pub(super) fn raise_floor(&mut self, floor: Seq) {
+        self.floor = self.floor.max(floor);
+    }
+
+    /// The message with this seq.
+    pub(super) fn at(&self, seq: Seq) -> Option<&Arc<Message>> {
+        self.entries.get(&seq)
     }
 
     /// A key whose time is over.

@@ -5,7 +5,10 @@
 
 mod feed;
 mod feeds;
+mod logs;
 mod place;
+mod rounds;
+mod shared;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,8 +33,9 @@ use crate::revocation::Revocations;
 
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
-pub(crate) use feed::{Batch, Content, Feed, Found};
+pub(crate) use feed::{Batch, Content, Feed};
 pub(crate) use feeds::{Capacity, Feeds, Known};
+pub(crate) use logs::{Ear, Got, Logs};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
@@ -66,8 +70,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<Ruled>,
     pub(crate) auth: Arc<dyn AnyAuthenticator>,
     pub(crate) hooks: Hooks,
-    pub(crate) feeds: Arc<Feeds>,
-    pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -77,7 +80,7 @@ pub(crate) struct Hub {
     pub(crate) edge: Edge,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) backplane: Arc<dyn Backplane>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) revocations: Arc<Revocations>,
@@ -124,11 +127,12 @@ const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
-        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock), &*entropy);
-        let revocations = Revocations::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
+        let Parts { config, edge, rules, auth, hooks, logs, clock, entropy } = parts;
+        let presence = Presence::new(Arc::clone(&logs), Arc::clone(&clock), &*entropy);
+        let revocations = Revocations::new(Arc::clone(&logs));
+        let backplane = Arc::clone(&logs.backplane);
         let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
-        Self { config, edge, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
+        Self { config, edge, clock, entropy, logs, backplane, presence, revocations, hooks, auth, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.
@@ -308,7 +312,7 @@ fn both(one: Option<Ask>, other: Option<Ask>) -> Option<Ask> {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("channels", &self.feeds.len())
+            .field("channels", &self.logs.feeds.len())
             .field("connections", &self.connections())
             .finish_non_exhaustive()
     }
