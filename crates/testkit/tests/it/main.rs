@@ -7,3 +7,4 @@ mod nats;
 mod nginx;
 mod redis;
 mod sim;
+mod store;
