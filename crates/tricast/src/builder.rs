@@ -53,6 +53,7 @@ const GONE: Duration = Duration::from_secs(1);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use]
 pub struct Builder {
     rules: Vec<(String, Rule)>,
