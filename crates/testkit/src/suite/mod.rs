@@ -198,3 +198,34 @@ macro_rules! backplane_suite {
         )+)+
     };
 }
+
+#[cfg(test)]
+mod tests {
+    const SOURCES: &[(&str, &str)] = &[
+        ("appending", include_str!("appending.rs")),
+        ("epochs", include_str!("epochs.rs")),
+        ("history", include_str!("history.rs")),
+        ("holders", include_str!("holders.rs")),
+        ("ids", include_str!("ids.rs")),
+        ("keys", include_str!("keys.rs")),
+        ("opening", include_str!("opening.rs")),
+        ("random", include_str!("random.rs")),
+        ("reading", include_str!("reading.rs")),
+        ("retention", include_str!("retention.rs")),
+        ("states", include_str!("states.rs")),
+        ("watching", include_str!("watching.rs")),
+    ];
+
+    #[test]
+    fn every_scenario_is_run() {
+        let this = include_str!("mod.rs");
+        let modules = this.lines().filter(|line| line.starts_with("pub mod ")).count();
+        assert_eq!(modules, SOURCES.len(), "a module of scenarios is not looked at here");
+        for (module, source) in SOURCES {
+            let scenarios = source.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+            let forgotten: Vec<&str> =
+                scenarios.filter(|name| !this.lines().any(|line| line.trim() == *name)).collect();
+            assert!(forgotten.is_empty(), "{module}: {forgotten:?}");
+        }
+    }
+}
