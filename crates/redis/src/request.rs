@@ -202,7 +202,9 @@ impl Names {
     }
 
     fn id_key(&self, channel: &ChannelName, publisher: &Scope, id: &str) -> String {
-        format!("{}:{{{channel}}}:id:{}:{id}", self.prefix, publisher.as_str())
+        // Both may have colons: the length says where one ends.
+        let publisher = publisher.as_str();
+        format!("{}:{{{channel}}}:id:{}:{publisher}:{id}", self.prefix, publisher.len())
     }
 }
 
@@ -270,6 +272,6 @@ mod tests {
         assert_eq!(names.feed(&channel), "tc:{chat:1}");
         assert_eq!(names.channel("tc:{chat:1}"), Some(channel.clone()));
         let scope = tricast_core::access::Identity::Server.scope();
-        assert_eq!(names.id_key(&channel, &scope, "a}{b"), "tc:{chat:1}:id:server:a}{b");
+        assert_eq!(names.id_key(&channel, &scope, "a}{b"), "tc:{chat:1}:id:6:server:a}{b");
     }
 }

@@ -2,5 +2,5 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic that names the culprit is how a test fails")]
 
-mod reference;
+mod suite;
 mod support;

@@ -13,6 +13,7 @@ use tricast_core::message::{Draft, Message};
 use tricast_core::position::Position;
 use tricast_redis::Redis;
 use tricast_testkit::WATCHDOG;
+use tricast_testkit::redis::{Cluster, Sentinels};
 
 /// What a node was told.
 #[derive(Default)]
@@ -89,6 +90,21 @@ impl Events for Heard {
             Uncertain::Channel(channel) => Some(channel.to_string()),
         }));
     }
+}
+
+/// The URL of a cluster, by all of its nodes.
+pub(crate) fn cluster_url(cluster: &Cluster) -> String {
+    format!("redis+cluster://{}", hosts(&cluster.urls()))
+}
+
+/// The URL of what sentinels look after.
+pub(crate) fn sentinel_url(sentinels: &Sentinels) -> String {
+    format!("redis+sentinel://{}/{}", hosts(&sentinels.urls()), Sentinels::NAME)
+}
+
+fn hosts(urls: &[String]) -> String {
+    let hosts: Vec<&str> = urls.iter().map(|url| url.trim_start_matches("redis://")).collect();
+    hosts.join(",")
 }
 
 /// A node that is connected, and what it is told.
