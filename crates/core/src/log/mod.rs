@@ -436,6 +436,15 @@ impl Log {
     }
 }
 
+/// Bytes that keeping a message costs a log of this kind, as [`Retention::keep_bytes`] counts them.
+#[must_use]
+pub fn cost(kind: Kind, message: &Message) -> u64 {
+    match kind {
+        Kind::Stream => message.cost() as u64,
+        Kind::State => state::cost(message),
+    }
+}
+
 fn check_state(state: &State, draft: &Draft) -> Result<(), AppendError> {
     let key = draft.key.as_deref().ok_or(AppendError::NoKey)?;
     let present = state.present(key).map_or(Seq::ZERO, |message| message.seq);
