@@ -30,7 +30,7 @@ pub(crate) enum Told {
 }
 
 impl Heard {
-    /// Waits until something was told that is as it should be, and forgets what came before it.
+    /// Waits until something was told that is as it should be, and forgets it.
     pub(crate) async fn until(&self, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
         let waiting = async {
             loop {
@@ -61,14 +61,10 @@ impl Heard {
         self.until(&format!("{name} is uncertain"), is_it).await;
     }
 
-    pub(crate) fn all(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
-    }
-
     fn take(&self, is_it: impl Fn(&Told) -> bool) -> Option<Told> {
         let mut told = self.told.lock().unwrap();
         let index = told.iter().position(is_it)?;
-        told.drain(..=index).next_back()
+        Some(told.remove(index))
     }
 
     fn add(&self, told: Told) {
