@@ -54,6 +54,20 @@ impl Heard {
         }
     }
 
+    /// Appends until that is told: news come again some time after the server does.
+    pub(crate) async fn again(&self, redis: &Redis, topic: &Topic) {
+        let name = topic.name.as_str();
+        let appending = async {
+            loop {
+                let seq = append(redis, topic, text("again").key("again")).await.position.seq.get();
+                if timeout(Duration::from_millis(500), self.grew(name, seq)).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        timeout(WATCHDOG, appending).await.unwrap_or_else(|_| panic!("{name} is not told again"));
+    }
+
     /// Waits until a channel is told to be uncertain, or all are.
     pub(crate) async fn uncertain(&self, name: &str) {
         let is_it =
