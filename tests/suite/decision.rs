@@ -15,12 +15,14 @@ over_every_transport!(
     a_position_beyond_the_head_is_unknown_and_continues_at_the_head,
     a_position_before_what_is_retained_has_expired,
     the_position_just_before_what_is_retained_continues,
-    a_reader_who_has_everything_continues_though_all_of_it_expired,
-    a_reader_who_missed_what_expired_is_told,
     the_beginning_of_an_unwritten_log_continues,
     of_two_positions_of_one_epoch_the_lower_counts,
     a_cursor_that_is_too_long_is_unknown,
-    a_gap_is_told_once_and_its_position_continues,
+    a_gap_is_told_once_and_its_position_continues
+);
+over_every_transport_by_the_clock!(
+    a_reader_who_has_everything_continues_though_all_of_it_expired,
+    a_reader_who_missed_what_expired_is_told
 );
 
 async fn ten_of_which_three_are_kept(case: Case) -> (Server, String) {

@@ -24,9 +24,9 @@ over_transports_of_many_channels!(
     a_key_created_again_is_told_as_it_is_now,
     a_late_reader_skips_what_was_replaced,
     a_resumed_reader_is_told_deletions_and_nothing_else_that_is_gone,
-    a_key_leaves_when_its_time_is_over,
-    a_stream_and_a_state_on_one_connection,
+    a_stream_and_a_state_on_one_connection
 );
+over_transports_of_many_channels_by_the_clock!(a_key_leaves_when_its_time_is_over);
 
 /// The next event but for `welcome`, which pollers are not told.
 async fn first(reader: &mut Reader) -> Value {
