@@ -6,22 +6,24 @@
 //! In the tests of a backplane:
 //!
 //! ```no_run
-//! # use std::sync::Arc;
-//! # use tricast_core::backplane::{Backplane, BoxFuture};
+//! use std::sync::Arc;
+//! use tricast_core::backplane::{Backplane, BoxFuture};
+//! use tricast_testkit::store::Store;
 //! use tricast_testkit::suite::Factory;
 //!
-//! struct Ours;
+//! struct Ours(Store);
 //!
 //! impl Factory for Ours {
 //!     fn node(&self) -> BoxFuture<'_, Arc<dyn Backplane>> {
-//! #       unimplemented!();
-//! #       /*
-//!         …
-//! #       */
+//!         Box::pin(async { self.0.node() as _ })
 //!     }
 //! }
 //!
-//! tricast_testkit::backplane_suite!(Ours);
+//! # fn ours() -> Ours {
+//! #     let clock = Arc::new(tricast_testkit::clock::VirtualClock::default());
+//! #     Ours(Store::new(clock, Arc::new(tricast_testkit::entropy::Seeded::new(1))))
+//! # }
+//! tricast_testkit::backplane_suite!(ours());
 //! # fn main() {}
 //! ```
 
