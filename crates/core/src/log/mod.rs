@@ -17,8 +17,12 @@
 //!
 //! # Idleness
 //! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
+//!
+//! # Replication
+//! A log may be kept alike in several places: one decides what an append changes, and all apply that [`Change`].
 
 mod remnant;
+mod replica;
 mod state;
 mod stream;
 
@@ -31,6 +35,7 @@ use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
 pub use remnant::Remnant;
+pub use replica::{Change, HeldKey, KnownId, Note, Snapshot};
 use state::{State, There};
 use stream::Stream;
 
@@ -409,7 +414,7 @@ impl Log {
         match &mut self.kept {
             Kept::Stream(stream) => {
                 self.bytes += message.cost() as u64;
-                stream.push(message);
+                stream.push(Arc::new(message));
             }
             Kept::State(state) => {
                 let key = message.key.as_deref().unwrap_or_default();
@@ -429,7 +434,7 @@ impl Log {
 
     fn put(&mut self, message: Message) {
         if let Kept::State(state) = &mut self.kept {
-            let (grown, shrunk) = state.put(message);
+            let (grown, shrunk) = state.put(Arc::new(message));
             self.bytes = self.bytes + grown - shrunk;
         }
     }

@@ -5,6 +5,8 @@
 //! given, until a newer message of its key takes its place or until it is one of too many deletions and is forgotten;
 //! the highest number so forgotten is the log's floor.
 
+mod part;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -26,9 +28,11 @@ pub(super) struct State {
     held: HashMap<Arc<str>, Held>,
     floor: Seq,
     most_deletions: usize,
+    /// Keys that are present in the whole of which this is an excerpt, and not here.
+    elsewhere: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     shows: Option<u64>,
     holders: VecDeque<Arc<str>>,
@@ -61,6 +65,7 @@ impl State {
             held: HashMap::new(),
             floor: Seq::ZERO,
             most_deletions,
+            elsewhere: 0,
         }
     }
 
@@ -85,7 +90,7 @@ impl State {
 
     /// How many keys are present.
     pub(super) fn len(&self) -> usize {
-        self.keys.len() - self.deletions.len()
+        self.keys.len() - self.deletions.len() + self.elsewhere
     }
 
     /// The present message of a key.
@@ -131,7 +136,7 @@ impl State {
     }
 
     /// Puts a message in the place of its key's; returns by how many bytes the log grew and shrank.
-    pub(super) fn put(&mut self, message: Message) -> (u64, u64) {
+    pub(super) fn put(&mut self, message: Arc<Message>) -> (u64, u64) {
         let Some(key) = message.key.clone() else { return (0, 0) };
         let (seq, grown) = (message.seq, cost(&message));
         let mut shrunk = self.remove(&key);
@@ -143,7 +148,7 @@ impl State {
         if let Some(expires) = message.expires {
             self.expiries.insert((expires, seq));
         }
-        self.entries.insert(seq, Arc::new(message));
+        self.entries.insert(seq, message);
         while self.deletions.len() > self.most_deletions {
             shrunk += self.forget_oldest_deletion();
         }

@@ -19,8 +19,13 @@ impl Stream {
         Seq::new(head.get() - self.messages.len() as u64 + 1).unwrap_or(head)
     }
 
-    pub(super) fn push(&mut self, message: Message) {
-        self.messages.push_back(Arc::new(message));
+    pub(super) fn push(&mut self, message: Arc<Message>) {
+        self.messages.push_back(message);
+    }
+
+    /// All that is kept, oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.iter()
     }
 
     /// Forgets what exceeds a bound, oldest first; returns the bytes that it cost.
