@@ -226,6 +226,18 @@ impl Log {
         }
     }
 
+    /// What it keeps at most, and for how long.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// The lowest seq that an id is remembered with. Goes through all of them.
+    #[must_use]
+    pub fn oldest_id(&self) -> Option<Seq> {
+        self.dedup.entries().map(|(_, _, seq, _)| seq).min()
+    }
+
     /// All of it, as values.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
