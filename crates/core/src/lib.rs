@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod backplane;
+pub mod cache;
 pub mod channel;
 pub mod clock;
 pub mod dedup;

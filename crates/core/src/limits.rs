@@ -96,6 +96,18 @@ pub const BATCH_MESSAGES: usize = 512;
 /// Bytes of payload of one batch to one connection (a single larger message still goes); the rest follows.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
+/// Messages that a node fetches at most to make them part of its copy of a log; who lacks more is served from the store,
+/// page by page.
+pub const FILL_MESSAGES: usize = 16_384;
+
+/// Bytes of payload that a node fetches at most to make them part of its copy of a log; who lacks more is served from the
+/// store, page by page.
+pub const FILL_BYTES: usize = 8 * 1024 * 1024;
+
+/// Channels of which a node compares the head with the store's each second; with more it takes turns, so that a lost tail
+/// is found after as many seconds as there are thousands of channels read on the node.
+pub const HEADS_PER_ROUND: usize = 1_000;
+
 /// Messages a stream keeps unless its rule says otherwise; older ones are forgotten.
 pub const STREAM_KEEP: u64 = 1_000;
 

@@ -5,6 +5,9 @@
 //! - [`process`]: a server program, started on a free port and stopped by its id,
 //! - [`net`]: a TCP proxy that misbehaves on demand,
 //! - [`nginx`]: the real proxy, in the configurations that people run,
+//! - [`redis`] and [`nats`]: the real stores, alone or several together, killed, stopped and emptied on demand,
+//! - [`suite`]: what every backplane does, as one suite of tests for all of them,
+//! - [`store`]: a store in this process that several nodes share, and what may go wrong with one,
 //! - [`sim`]: thousands of histories of readers and publishers on a bad network,
 //! - [`fuzz`]: functions that take any bytes, and a driver for them.
 //!
@@ -15,12 +18,18 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic that names the culprit is how a test fails")]
 
 pub mod clock;
+mod daemon;
 pub mod entropy;
 pub mod fuzz;
+pub mod nats;
 pub mod net;
 pub mod nginx;
+mod port;
 pub mod process;
+pub mod redis;
 pub mod sim;
+pub mod store;
+pub mod suite;
 pub mod vectors;
 
 use std::time::Duration;

@@ -19,13 +19,18 @@ pub enum Behaviour {
     Refuse,
     /// Connections stay open and no byte passes, in either direction, until the behaviour changes.
     Stall,
+    /// What clients send vanishes, their ends included, while the server's bytes pass. Nobody is told: connections stay
+    /// half-open, and are of no use even when bytes pass again.
+    DeafToClient,
+    /// As [`DeafToClient`](Self::DeafToClient), the other way: what the server sends vanishes.
+    DeafToServer,
     /// Each connection ends when this many bytes have passed to the client since it began.
     CutAfter(usize),
     /// Each chunk of bytes is held back for this long, in both directions.
     Latency(Duration),
 }
 
-/// A proxy on a free loopback port, for one upstream. It ends, with its connections, when this value goes.
+/// A proxy on a free loopback port, for one upstream at a time. It ends, with its connections, when this value goes.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -34,14 +39,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts to pass connections on to `upstream`.
+    /// Starts to pass connections on to `upstream`. While that is down, connections end as soon as they come.
     pub fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let shared = Arc::new(Shared::default());
+        let state = State { behaviour: Behaviour::Pass, upstream, stopped: false, open: Vec::new() };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), accepted: AtomicUsize::new(0) });
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || shared.accept(&listener, upstream)
+            move || shared.accept(&listener)
         });
         Self { address, shared, acceptor: Some(acceptor) }
     }
@@ -55,6 +62,11 @@ impl Proxy {
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.lock().behaviour = behaviour;
         self.shared.changed.notify_all();
+    }
+
+    /// Passes new connections on to another upstream; open ones stay where they are.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        self.shared.lock().upstream = upstream;
     }
 
     /// Ends every open connection; new ones are treated as before.
@@ -84,7 +96,7 @@ impl Drop for Proxy {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -94,15 +106,10 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     behaviour: Behaviour,
+    upstream: SocketAddr,
     stopped: bool,
     /// Both ends of the connections that have not been cut.
     open: Vec<TcpStream>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { behaviour: Behaviour::Pass, stopped: false, open: Vec::new() }
-    }
 }
 
 /// Which way a chunk travels.
@@ -124,9 +131,9 @@ impl Shared {
         self.state.lock().expect("no thread panics with the lock")
     }
 
-    fn accept(self: &Arc<Self>, listener: &TcpListener, upstream: SocketAddr) {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming().map_while(Result::ok) {
-            let State { behaviour, stopped, .. } = *self.lock();
+            let State { behaviour, upstream, stopped, .. } = *self.lock();
             if stopped {
                 return;
             }
@@ -157,7 +164,9 @@ impl Shared {
         let mut passed = 0;
         let is_cut = loop {
             let length = match from.read(&mut buffer) {
+                Ok(0) | Err(_) if self.is_lost(direction) => return,
                 Ok(0) | Err(_) => break false,
+                Ok(_) if self.is_lost(direction) => continue,
                 Ok(length) => length,
             };
             let (allowed, is_last) = match self.judge(length, passed, direction) {
@@ -174,6 +183,18 @@ impl Shared {
         let _ = to.shutdown(if is_cut { Shutdown::Both } else { Shutdown::Write });
         if is_cut {
             let _ = from.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Whether what travels this way vanishes.
+    fn is_lost(&self, direction: Direction) -> bool {
+        let State { behaviour, stopped, .. } = *self.lock();
+        match behaviour {
+            Behaviour::DeafToClient => direction == Direction::ToServer && !stopped,
+            Behaviour::DeafToServer => direction == Direction::ToClient && !stopped,
+            Behaviour::Pass | Behaviour::Refuse | Behaviour::Stall | Behaviour::CutAfter(_) | Behaviour::Latency(_) => {
+                false
+            }
         }
     }
 
@@ -196,110 +217,15 @@ impl Shared {
                 thread::sleep(latency); // holding bytes back is what was asked for
                 Verdict::Write(length)
             }
-            Behaviour::Pass | Behaviour::Refuse | Behaviour::Stall | Behaviour::CutAfter(_) => Verdict::Write(length),
+            Behaviour::Pass
+            | Behaviour::Refuse
+            | Behaviour::Stall
+            | Behaviour::DeafToClient
+            | Behaviour::DeafToServer
+            | Behaviour::CutAfter(_) => Verdict::Write(length),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server that echoes one connection after another.
-    fn echo() -> SocketAddr {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
-            }
-        });
-        address
-    }
-
-    fn connect(proxy: &Proxy) -> TcpStream {
-        let stream = TcpStream::connect(proxy.address()).unwrap();
-        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
-        stream
-    }
-
-    fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        stream.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn bytes_and_ends_pass() {
-        let proxy = Proxy::start(echo());
-        let mut stream = connect(&proxy);
-        stream.write_all(b"hello").unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert_eq!((answer.as_slice(), proxy.accepted()), (&b"hello"[..], 1));
-    }
-
-    #[test]
-    fn refused_connections_end_and_open_ones_live_on() {
-        let proxy = Proxy::start(echo());
-        let mut open = connect(&proxy);
-        open.write_all(b"a").unwrap();
-        assert_eq!(read(&mut open, 1), b"a");
-
-        proxy.behave(Behaviour::Refuse);
-        let mut refused = connect(&proxy);
-        assert!(matches!(refused.read(&mut [0; 1]), Ok(0) | Err(_)));
-        open.write_all(b"b").unwrap();
-        assert_eq!(read(&mut open, 1), b"b");
-    }
-
-    #[test]
-    fn a_stalled_connection_delivers_nothing_until_it_passes_again() {
-        let proxy = Proxy::start(echo());
-        proxy.behave(Behaviour::Stall);
-        let mut stream = connect(&proxy);
-        stream.write_all(b"late").unwrap();
-        // Long enough for an echo that got through by mistake.
-        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        assert_eq!(stream.read(&mut [0; 4]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
-        proxy.behave(Behaviour::Pass);
-        assert_eq!(read(&mut stream, 4), b"late");
-    }
-
-    #[test]
-    fn a_connection_is_cut_after_exactly_so_many_bytes() {
-        let proxy = Proxy::start(echo());
-        proxy.behave(Behaviour::CutAfter(5));
-        let mut stream = connect(&proxy);
-        stream.write_all(b"hel").unwrap();
-        assert_eq!(read(&mut stream, 3), b"hel");
-        stream.write_all(b"lo, world").unwrap();
-        assert_eq!(read(&mut stream, 2), b"lo");
-        assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
-    }
-
-    #[test]
-    fn late_bytes_arrive_all_the_same() {
-        let proxy = Proxy::start(echo());
-        proxy.behave(Behaviour::Latency(Duration::from_millis(5)));
-        let mut stream = connect(&proxy);
-        stream.write_all(b"slow").unwrap();
-        assert_eq!(read(&mut stream, 4), b"slow");
-    }
-
-    #[test]
-    fn cut_ends_what_is_open_and_nothing_else() {
-        let proxy = Proxy::start(echo());
-        let mut stream = connect(&proxy);
-        stream.write_all(b"a").unwrap();
-        assert_eq!(read(&mut stream, 1), b"a");
-        proxy.cut();
-        assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
-
-        let mut next = connect(&proxy);
-        next.write_all(b"b").unwrap();
-        assert_eq!(read(&mut next, 1), b"b");
-    }
-}
+mod tests;

@@ -1,19 +1,21 @@
 //! What an application settles before the first channel exists.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tricast_core::backplane::Backplane as _;
+use tricast_core::backplane::Backplane;
 use tricast_core::channel::{Pattern, PatternError, Rule, RuleError};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
 use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
+use crate::cluster::Cluster;
 use crate::edge::EdgeSettings;
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
-use crate::hub::{Capacity, Config, Feeds, Hub, Parts, Ruled};
+use crate::hub::{Capacity, Config, Ear, Feeds, Hub, Logs, Parts, Ruled};
 use crate::memory::Memory;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wake::Sweeper;
@@ -32,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often old messages and unused channels are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// How often the tasks of a node look whether it is still there.
+const GONE: Duration = Duration::from_secs(1);
+
 /// Builds a [`Tricast`]. Setters take anything; [`Builder::build`] says what is wrong.
 ///
 /// # Examples
@@ -48,6 +53,7 @@ const MAINTENANCE: Duration = Duration::from_secs(60);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use]
 pub struct Builder {
     rules: Vec<(String, Rule)>,
@@ -57,6 +63,7 @@ pub struct Builder {
     hook_timeout: Duration,
     pub(crate) edge: EdgeSettings,
     auth: Arc<dyn AnyAuthenticator>,
+    backplane: Option<Arc<dyn Backplane>>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
@@ -79,6 +86,7 @@ impl Default for Builder {
             hook_timeout: HOOK_TIMEOUT,
             edge: EdgeSettings::default(),
             auth: Arc::new(Nobody),
+            backplane: None,
             clock: None,
             entropy: None,
         }
@@ -114,6 +122,16 @@ impl Builder {
     /// ```
     pub fn authenticate(mut self, authenticator: impl Authenticator) -> Self {
         self.auth = Arc::new(authenticator);
+        self
+    }
+
+    /// Keeps the logs in a store that several nodes share. Without it they are in the memory of this process, and end with
+    /// it.
+    ///
+    /// The crates `tricast-redis` and `tricast-nats` have one each; [`crate::backplane`] says what it takes to write another.
+    /// It is this node's alone: another node connects by itself.
+    pub fn backplane(mut self, backplane: impl Backplane + 'static) -> Self {
+        self.backplane = Some(Arc::new(backplane));
         self
     }
 
@@ -225,14 +243,18 @@ impl Builder {
         };
         // The log of what is taken back is none of the application's channels.
         let capacity = Capacity { channels: self.capacity.channels + 1, ..self.capacity };
-        let feeds = Feeds::new(capacity, Arc::clone(&clock), &*entropy, Sweeper::start());
-        let feeds = Arc::new(feeds);
-        let backplane = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(&clock), &*entropy));
-        backplane.attach(Arc::clone(&feeds) as _);
-        let expire = backplane.expire();
         let (config, auth) = (self.config, self.auth);
-        let hub = Arc::new(Hub::new(Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy }));
-        tokio::spawn(until_gone(Arc::downgrade(&hub), expire));
+        let is_shared = self.backplane.is_some();
+        let (logs, chores) = logs(self.backplane, capacity, &clock, &*entropy);
+        let cluster = is_shared.then(|| Arc::new(Cluster::new(Arc::clone(&logs), &*entropy)));
+        let parts = Parts { config, edge, rules, auth, hooks, logs, cluster: cluster.clone(), clock, entropy };
+        let hub = Arc::new(Hub::new(parts));
+        tokio::spawn(until_gone(Arc::downgrade(&hub), chores));
+        if let Some(cluster) = cluster {
+            tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&cluster).keep_lease()));
+            tokio::spawn(until_gone(Arc::downgrade(&hub), cluster.watch_over()));
+            tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).watch_over()));
+        }
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.revocations).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
@@ -240,10 +262,36 @@ impl Builder {
     }
 }
 
+/// The logs, on this backplane or on the embedded one, and what is to be done for them as long as the node is there.
+fn logs(
+    backplane: Option<Arc<dyn Backplane>>,
+    capacity: Capacity,
+    clock: &Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+) -> (Arc<Logs>, Pin<Box<dyn Future<Output = ()> + Send>>) {
+    let sweeper = Sweeper::start();
+    let new = |feeds, backplane| Arc::new(Logs::new(feeds, backplane, Arc::clone(clock), sweeper.clone()));
+    if let Some(backplane) = backplane {
+        let feeds = Arc::new(Feeds::of_copies(capacity, Arc::clone(clock), entropy, sweeper.clone()));
+        let logs = new(feeds, backplane);
+        logs.backplane.attach(Arc::new(Ear(Arc::downgrade(&logs))));
+        let (rounds, expire) = (Arc::clone(&logs).make_rounds(), logs.expire());
+        let chores = Box::pin(async move {
+            tokio::join!(rounds, expire);
+        });
+        return (logs, chores);
+    }
+    let feeds = Arc::new(Feeds::new(capacity, Arc::clone(clock), entropy, sweeper.clone()));
+    let memory = Arc::new(Memory::new(Arc::clone(&feeds), Arc::clone(clock), entropy));
+    memory.attach(Arc::clone(&feeds) as _);
+    let expire = memory.expire();
+    (new(feeds, memory), Box::pin(expire))
+}
+
 /// Runs a task of this node for as long as the node is there.
 async fn until_gone(hub: std::sync::Weak<Hub>, task: impl Future<Output = ()>) {
     let gone = async {
-        let mut ticks = tokio::time::interval(MAINTENANCE);
+        let mut ticks = tokio::time::interval(GONE);
         while hub.strong_count() > 0 {
             ticks.tick().await;
         }
@@ -259,7 +307,7 @@ async fn maintain(hub: std::sync::Weak<Hub>) {
     loop {
         ticks.tick().await;
         let Some(hub) = hub.upgrade() else { return };
-        hub.feeds.maintain(hub.clock.wall_ms());
+        hub.logs.feeds.maintain(hub.clock.wall_ms());
     }
 }
 

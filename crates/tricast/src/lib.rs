@@ -43,6 +43,7 @@
 
 pub mod auth;
 mod builder;
+mod cluster;
 mod commands;
 mod edge;
 mod ending;
@@ -83,7 +84,7 @@ pub use typed::{TypedRead, TypedReader};
 
 pub use tricast_core as core;
 pub use tricast_core::access::{Access, AccessRequest, Action, Capabilities, Identity, User, UserId};
-pub use tricast_core::backplane::BackplaneError;
+pub use tricast_core::backplane::{self, BackplaneError};
 pub use tricast_core::channel::{ChannelName, NameError, Rule};
 pub use tricast_core::log::{AppendError, Appended};
 pub use tricast_core::message::{Draft, DraftError, Message, Payload};

@@ -18,18 +18,15 @@ use std::time::Duration;
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 use tricast_core::access::{Identity, UserId, UserIdError};
-use tricast_core::backplane::{Backplane, BackplaneError};
-use tricast_core::channel::{ChannelName, Kind, NameError, Rule, Topic};
-use tricast_core::clock::Clock;
-use tricast_core::log::{Appended, Limit};
+use tricast_core::backplane::BackplaneError;
+use tricast_core::channel::{ChannelName, NameError, Rule, Topic};
+use tricast_core::log::Appended;
 use tricast_core::message::{Draft, DraftError, Message, Payload};
-use tricast_core::position::{Position, Seq};
 use tricast_core::protocol::Code;
-use tricast_core::replay::{Decision, decide};
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
-use crate::hub::{Content, Feed, Feeds, Found, Hub};
+use crate::hub::{Feed, Followed, Following, Hub, Logs};
 
 /// What is remembered of whom: the newest so many, for so long.
 const KEEP: u64 = 10_000;
@@ -37,9 +34,6 @@ const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Channels in one connection's orders; with more, all of it is ended.
 const ORDERS: usize = 1_024;
-
-/// After what time it is tried again to read the log.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What is taken back, as the log has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,9 +119,7 @@ impl Drop for Listed {
 
 /// Who is connected as which user, and since when what was issued to whom counts.
 pub(crate) struct Revocations {
-    feeds: Arc<Feeds>,
-    backplane: Arc<dyn Backplane>,
-    clock: Arc<dyn Clock>,
+    logs: Arc<Logs>,
     topic: Topic,
     /// The log, which is not forgotten.
     _kept: Option<Arc<Feed>>,
@@ -137,53 +129,22 @@ pub(crate) struct Revocations {
 }
 
 impl Revocations {
-    pub(crate) fn new(feeds: Arc<Feeds>, backplane: Arc<dyn Backplane>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(logs: Arc<Logs>) -> Self {
         let topic = Topic { name: ChannelName::revoked(), rule: Arc::new(Rule::stream().keep(KEEP).ttl(TTL)) };
         // Before the application's channels, of which there may be as many as there may.
-        let kept = feeds.obtain(&topic).ok();
-        Self { feeds, backplane, clock, topic, _kept: kept, users: DashMap::new(), since: Mutex::default() }
+        let kept = logs.feeds.obtain(&topic).ok();
+        Self { logs, topic, _kept: kept, users: DashMap::new(), since: Mutex::default() }
     }
 
     /// Obeys the log, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
-        let bell = Arc::<Bell>::default();
-        let feed = loop {
-            match self.feeds.obtain(&self.topic) {
-                Ok(feed) => break feed,
-                Err(error) => retry(&error).await,
-            }
-        };
-        let _place = Place { place: feed.readers().join(Arc::clone(&bell)), feed: Arc::clone(&feed) };
-        let mut position = loop {
-            match self.backplane.watch(&self.topic).await {
-                Ok(head) => break Position::new(head.epoch, Seq::ZERO),
-                Err(error) => retry(&error).await,
-            }
-        };
+        let mut log = Following::begin(Arc::clone(&self.logs), &self.topic).await;
         loop {
-            match feed.read(position, Limit::default(), self.clock.wall_ms(), None) {
-                Found::Nothing { to } => {
-                    position = position.advanced(to);
-                    bell.rung().await;
-                }
-                Found::Messages(batch) => {
-                    position = position.advanced(batch.to);
-                    if let Content::Messages(messages) = batch.content {
-                        messages.iter().for_each(|message| self.obey(message));
-                    }
-                }
-                Found::Gap => match self.backplane.open(&self.topic).await {
-                    Ok(head) => {
-                        if let Decision::Gap { position: after, .. } = decide(Kind::Stream, Some(position), &head) {
-                            // At the very beginning nothing was missed that anybody here could have had.
-                            if position.seq != Seq::ZERO {
-                                self.doubt_everybody();
-                            }
-                            position = after;
-                        }
-                    }
-                    Err(error) => retry(&error).await,
-                },
+            match log.next().await {
+                Followed::Messages(messages) => messages.iter().for_each(|message| self.obey(message)),
+                Followed::Gap { had_read: true } => self.doubt_everybody(),
+                // At the very beginning nothing was missed that anybody here could have had.
+                Followed::Gap { had_read: false } => {}
             }
         }
     }
@@ -286,29 +247,13 @@ pub enum RevokeError {
     Backplane(#[from] BackplaneError),
 }
 
-/// A place on the log's list of readers.
-struct Place {
-    feed: Arc<Feed>,
-    place: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.feed.leave(self.place);
-    }
-}
-
-async fn retry(error: &BackplaneError) {
-    tracing::warn!(%error, "the log of revocations cannot be read; next try in a second");
-    tokio::time::sleep(RETRY).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Tricast;
     use crate::session::{Delivery, Session};
     use tricast_core::access::User;
+    use tricast_core::log::Limit;
     use tricast_core::protocol::SubscribeTo;
 
     fn login(user: &str) -> Login {

@@ -19,11 +19,11 @@ use tricast_core::message::Encoding;
 use tricast_core::position::{Cursor, Place, Position, Seq};
 use tricast_core::protocol::event::{Bye, Gap, Subscribed, Unsubscribed};
 use tricast_core::protocol::{ClientId, Code, Event, GapReason, Ref, Start, SubscribeTo};
-use tricast_core::replay::{self, Beginning, Decision};
+use tricast_core::replay::{self, Beginning};
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
-use crate::hub::{Batch, Feed, Found, Hub};
+use crate::hub::{Batch, Feed, Got, Hub};
 use crate::presence::{Membership, Visitor};
 use crate::revocation::{Listed, Ordered};
 
@@ -270,18 +270,25 @@ impl Session {
             }
             let sharers = ready.len() - done;
             let share = Limit { messages: left.messages.div_ceil(sharers), bytes: left.bytes.div_ceil(sharers) };
-            let now_ms = self.hub.clock.wall_ms();
             let subscription = &mut self.subscriptions[index];
-            match subscription.feed.read(subscription.position, share, now_ms, self.encoding) {
-                Found::Nothing { to } => subscription.position = subscription.position.advanced(to),
-                Found::Messages(batch) => {
+            // Before reading: what ends a life from here on is seen the next time.
+            subscription.life = subscription.feed.life();
+            let feed = &subscription.feed;
+            match self.hub.logs.read(feed, subscription.position, share, self.encoding).await {
+                Got::Nothing { to } => subscription.position = subscription.position.advanced(to),
+                Got::Messages(batch) => {
                     left.messages = left.messages.saturating_sub(batch.count);
                     left.bytes = left.bytes.saturating_sub(batch.size);
                     taken.deliveries.push(subscription.messages(batch));
                 }
-                Found::Gap => {
+                Got::Gap { head, reason, position } => {
                     taken.more = true;
-                    taken.deliveries.extend(subscription.confirm_gap().await);
+                    taken.deliveries.push(subscription.lost(&head, reason, position));
+                }
+                // Rung when there is an answer.
+                Got::Owed => {
+                    subscription.life = subscription.life.wrapping_sub(1);
+                    continue;
                 }
             }
             taken.deliveries.extend(subscription.live());
@@ -320,12 +327,15 @@ impl Session {
         if room == 0 {
             return Entry::Refused(Code::TooManyChannels);
         }
-        let Ok(feed) = self.hub.feeds.obtain(&topic) else { return Entry::Refused(Code::Unavailable) };
+        let Ok(feed) = self.hub.logs.feeds.obtain(&topic) else { return Entry::Refused(Code::Unavailable) };
         // On the list first, then asked where the log stands: see "Order" above.
         let place = feed.readers().join(Arc::clone(&self.bell));
-        let subscription = Subscription::new(Arc::clone(&self.hub), feed, place);
-        match self.hub.backplane.watch(&topic).await {
-            Ok(head) => Entry::New(subscription, head),
+        let mut subscription = Subscription::new(Arc::clone(&self.hub), feed, place);
+        match self.hub.logs.watch(&subscription.feed).await {
+            Ok(head) => {
+                subscription.life = subscription.feed.life();
+                Entry::New(subscription, head)
+            }
             Err(_) => Entry::Refused(Code::Unavailable),
         }
     }
@@ -413,6 +423,8 @@ struct Subscription {
     feed: Arc<Feed>,
     place: u64,
     position: Position,
+    /// The life of the log that it was in when the reader last read it.
+    life: u32,
     /// The reader's place among the channel's members.
     membership: Option<Membership>,
     /// On a state: when everything up to here has been told, so is `live`.
@@ -421,8 +433,8 @@ struct Subscription {
 
 impl Subscription {
     fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: u64) -> Self {
-        let position = feed.with_log(|log| log.head().position());
-        Self { hub, feed, place, position, membership: None, live_at: None }
+        let (position, life) = (feed.head().position(), feed.life());
+        Self { hub, feed, place, position, life, membership: None, live_at: None }
     }
 
     fn channel(&self) -> &ChannelName {
@@ -434,7 +446,8 @@ impl Subscription {
     }
 
     fn has_news(&self) -> bool {
-        self.feed.grew_past(self.position.seq) || self.live_at.is_some_and(|live| live <= self.position.seq)
+        let is_over = self.life != self.feed.life();
+        is_over || self.feed.grew_past(self.position.seq) || self.live_at.is_some_and(|live| live <= self.position.seq)
     }
 
     /// Begins to read a state: a reader who has nothing reads a snapshot, and each is told when it is complete.
@@ -462,16 +475,12 @@ impl Subscription {
         Some(Delivery::Live { channel, position, event })
     }
 
-    /// Asks the backplane itself before a gap is told, for a node's log may be behind.
-    async fn confirm_gap(&mut self) -> Option<Delivery> {
-        let head = self.hub.backplane.open(self.feed.topic()).await.ok()?;
-        let Decision::Gap { reason, position } = replay::decide(self.kind(), Some(self.position), &head) else {
-            return None;
-        };
+    /// The reader's position is replaced: the backplane itself said that it cannot be continued.
+    fn lost(&mut self, head: &Head, reason: GapReason, position: Position) -> Delivery {
         self.position = position;
-        let event = self.gap(&head, reason);
-        self.start(&head, false, true);
-        Some(Delivery::Gap { channel: self.channel().clone(), position: self.position, event })
+        let event = self.gap(head, reason);
+        self.start(head, false, true);
+        Delivery::Gap { channel: self.channel().clone(), position: self.position, event }
     }
 
     fn subscribed(&self, head: &Head, recovered: Option<bool>, reference: Option<&Ref>) -> Event {
@@ -493,6 +502,6 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.feed.leave(self.place);
-        self.hub.feeds.left(&self.feed);
+        self.hub.logs.feeds.left(&self.feed);
     }
 }

@@ -39,7 +39,7 @@ const DIST: &[&str] = &["npm", "client"];
 // Every cargo command takes the whole workspace with all targets where it can: another selection would be another
 // feature set, and a second build of most dependencies.
 const STEPS: &[Step] = &[
-    Step { name: "tools", about: "node, npm, python3, chromium, nginx", action: prerequisites::tools },
+    Step { name: "tools", about: "node, npm, python3, chromium, nginx, redis, nats", action: prerequisites::tools },
     Step { name: "npm", about: "npm ci, where packages are missing or old", action: prerequisites::packages },
     Step {
         name: "fmt",

@@ -64,7 +64,8 @@ fn missing_packages() -> Vec<&'static str> {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
-    // At run level 1 Debian's packages do not start the services they bring.
+    // At run level 1 Debian's packages do not start the services they bring. Tests start servers of their own, and would
+    // not notice others, which have other ports.
     run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
 }
 
@@ -97,8 +98,10 @@ type IsThere = fn() -> bool;
 
 const PACKAGES: &[(&str, IsThere)] = &[
     ("chromium", || find_program("chromium")),
+    ("nats-server", || find_program("nats-server")),
     ("nginx", || find_program("nginx")),
     ("python3-venv", python_has_venv),
+    ("redis-server", || find_program("redis-server")),
 ];
 
 const ENOUGH_FILES: u64 = 4_096;

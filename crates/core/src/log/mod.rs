@@ -21,6 +21,7 @@
 //! # Replication
 //! A log may be kept alike in several places: one decides what an append changes, and all apply that [`Change`].
 
+mod copy;
 mod remnant;
 mod replica;
 mod state;
@@ -325,7 +326,7 @@ impl Log {
         {
             let at = stamp.now_ms.max(self.last_append_ms);
             let message = Message { key: Some(key), ..Message::deletion(seq, at, stamp.tag) };
-            self.put(message);
+            self.put(Arc::new(message));
             self.head = seq;
             self.last_append_ms = at;
         }
@@ -426,17 +427,26 @@ impl Log {
                 if message.payload.is_some() && (crowded || heavy) {
                     return Err(AppendError::Full { most_keys: keep, most_bytes: keep_bytes });
                 }
-                self.put(message);
+                self.put(Arc::new(message));
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, message: Message) {
+    fn put(&mut self, message: Arc<Message>) {
         if let Kept::State(state) = &mut self.kept {
-            let (grown, shrunk) = state.put(Arc::new(message));
+            let (grown, shrunk) = state.put(message);
             self.bytes = self.bytes + grown - shrunk;
         }
+    }
+}
+
+/// Bytes that keeping a message costs a log of this kind, as [`Retention::keep_bytes`] counts them.
+#[must_use]
+pub fn cost(kind: Kind, message: &Message) -> u64 {
+    match kind {
+        Kind::Stream => message.cost() as u64,
+        Kind::State => state::cost(message),
     }
 }
 

@@ -189,12 +189,14 @@ impl Log {
     /// Does what was decided elsewhere. Changes come in the order in which they were decided.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Appended { message, publisher, hold } => self.adopt(message, publisher.as_ref(), hold.clone()),
+            Change::Appended { message, publisher, hold } => {
+                self.apply_message(message, publisher.as_ref(), hold.clone())
+            }
             Change::Noted(note) => self.note(note),
         }
     }
 
-    fn adopt(&mut self, message: &Arc<Message>, publisher: Option<&Scope>, hold: Option<Hold>) {
+    fn apply_message(&mut self, message: &Arc<Message>, publisher: Option<&Scope>, hold: Option<Hold>) {
         match &mut self.kept {
             Kept::Stream(stream) => {
                 self.bytes += message.cost() as u64;
@@ -273,7 +275,7 @@ impl Log {
         let mut log = Self { epoch, retention, head, kept, bytes: 0, dedup: Dedup::default(), last_append_ms };
         for message in &messages {
             // An id is remembered by what follows, not by the messages.
-            log.adopt(message, None, None);
+            log.apply_message(message, None, None);
         }
         log.head = head;
         for KnownId { publisher, id, seq, at } in &ids {

@@ -155,6 +155,27 @@ impl State {
         (grown, shrunk)
     }
 
+    /// Puts a message where it stood, unless there is a newer one of its key; returns by how many bytes the log grew.
+    pub(super) fn put_older(&mut self, message: Arc<Message>) -> u64 {
+        let is_newest = message.key.as_ref().is_some_and(|key| !self.keys.contains_key(key));
+        let is_forgotten = message.payload.is_none() && message.seq <= self.floor;
+        if !is_newest || is_forgotten {
+            return 0;
+        }
+        let (grown, shrunk) = self.put(message);
+        grown.saturating_sub(shrunk)
+    }
+
+    /// Deletions up to this seq may be missing.
+    pub(super) fn raise_floor(&mut self, floor: Seq) {
+        self.floor = self.floor.max(floor);
+    }
+
+    /// The message with this seq.
+    pub(super) fn at(&self, seq: Seq) -> Option<&Arc<Message>> {
+        self.entries.get(&seq)
+    }
+
     /// A key whose time is over.
     pub(super) fn expired(&self, now_ms: u64) -> Option<Arc<str>> {
         let (_, seq) = self.expiries.first().filter(|(expires, _)| *expires <= now_ms)?;

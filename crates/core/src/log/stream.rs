@@ -28,6 +28,26 @@ impl Stream {
         self.messages.iter()
     }
 
+    pub(super) fn push_before(&mut self, message: Arc<Message>) {
+        self.messages.push_front(message);
+    }
+
+    /// Forgets what is before this seq; returns the bytes that it cost.
+    pub(super) fn drop_before(&mut self, first: Seq) -> u64 {
+        let mut bytes = 0;
+        while let Some(oldest) = self.messages.front().filter(|oldest| oldest.seq < first) {
+            bytes += oldest.cost() as u64;
+            self.messages.pop_front();
+        }
+        bytes
+    }
+
+    /// The message with this seq.
+    pub(super) fn at(&self, seq: Seq, head: Seq) -> Option<&Arc<Message>> {
+        let index = usize::try_from(seq.get().checked_sub(self.first(head).get())?).ok()?;
+        self.messages.get(index)
+    }
+
     /// Forgets what exceeds a bound, oldest first; returns the bytes that it cost.
     pub(super) fn retain(&mut self, retention: Retention, mut bytes: u64, now_ms: u64) -> u64 {
         let before = bytes;

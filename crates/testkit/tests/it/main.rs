@@ -3,5 +3,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod fuzz;
+mod nats;
 mod nginx;
+mod redis;
 mod sim;
+mod store;

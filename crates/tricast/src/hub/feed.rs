@@ -1,30 +1,55 @@
 //! A channel that is alive on this node: its log, its readers, and the bytes they share.
+//!
+//! The log is the channel's own, where the embedded backplane keeps it, or a copy of what a store keeps that nodes
+//! share ([`Cache`]). Readers see no difference, but that a copy may have to be filled first: [`super::logs`] does that.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tricast_core::cache::{Cache, Serves};
 use tricast_core::channel::Topic;
 use tricast_core::log::{Extent, Head, Limit, Log};
 use tricast_core::message::{Encoding, Message, encode};
 use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
+use super::shared::Shared;
 use crate::wake::Readers;
 
-/// A channel's log on this node. The embedded backplane appends to it and the hub's readers read it.
+/// A channel's log on this node, which the hub's readers read.
 ///
-/// Lock order: `encoded` before `log`; neither is held while anyone is woken or written to.
+/// Lock order: `encoded` before `kept`; neither is held while anyone is woken or written to.
 #[derive(Debug)]
 pub(crate) struct Feed {
     topic: Topic,
     readers: Readers,
     /// The newest seq in `log`: tells a reader without a lock that there is nothing for it.
     newest: AtomicU64,
-    log: Mutex<Log>,
+    /// Counts the epochs that the log has had: tells a reader that its position may be of one that is over.
+    lives: AtomicU32,
+    kept: Mutex<Kept>,
     /// The last batch in each encoding, for the readers that come next to the same place.
     encoded: Mutex<[Option<Encoded>; 4]>,
     account: Arc<Account>,
+    /// What a copy needs beyond its log.
+    shared: Option<Box<Shared>>,
+}
+
+/// Whose log it is.
+#[derive(Debug)]
+enum Kept {
+    Log(Log),
+    Cache(Cache),
+}
+
+impl Kept {
+    fn log(&self) -> &Log {
+        match self {
+            Self::Log(log) => log,
+            Self::Cache(cache) => cache.log(),
+        }
+    }
 }
 
 /// What all channels of a node cost in memory.
@@ -50,7 +75,7 @@ impl Account {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        let memory = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).memory();
+        let memory = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner).log().memory();
         self.account.subtract(OVERHEAD + memory);
     }
 }
@@ -74,8 +99,8 @@ pub(crate) enum Found {
     Nothing { to: Seq },
     /// Messages, up to a seq.
     Messages(Batch),
-    /// Its position cannot be continued, says this node's log; the backplane has the last word.
-    Gap,
+    /// It cannot go on from what is here. Whether it can at all, and with what, the backplane has to say.
+    Elsewhere,
 }
 
 /// A slice of a log, in the form that its reader asked for.
@@ -101,10 +126,21 @@ pub(crate) enum Content {
 impl Feed {
     /// A channel made alive; its log's memory is counted in `account`.
     pub(crate) fn new(topic: Topic, log: Log, account: Arc<Account>) -> Self {
-        let newest = AtomicU64::new(log.head().head.get());
-        let readers = Readers::default();
-        account.add(OVERHEAD + log.memory());
-        Self { topic, readers, newest, log: Mutex::new(log), encoded: Mutex::default(), account }
+        Self::keeping(topic, Kept::Log(log), account, None)
+    }
+
+    /// A copy of a channel of which nothing is known yet.
+    pub(crate) fn copy(topic: Topic, account: Arc<Account>) -> Self {
+        let cache = Cache::new(topic.rule.kind(), topic.rule.retention());
+        Self::keeping(topic, Kept::Cache(cache), account, Some(Box::default()))
+    }
+
+    fn keeping(topic: Topic, kept: Kept, account: Arc<Account>, shared: Option<Box<Shared>>) -> Self {
+        let newest = AtomicU64::new(kept.log().head().head.get());
+        let (readers, lives) = (Readers::default(), AtomicU32::default());
+        account.add(OVERHEAD + kept.log().memory());
+        let (kept, encoded) = (Mutex::new(kept), Mutex::default());
+        Self { topic, readers, newest, lives, kept, encoded, account, shared }
     }
 
     pub(crate) fn topic(&self) -> &Topic {
@@ -115,19 +151,53 @@ impl Feed {
         &self.readers
     }
 
-    /// Changes the log, and publishes its newest seq before the lock is gone.
+    /// What a copy needs beyond its log; `None` where the log is the channel's own.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.shared.as_deref()
+    }
+
+    /// Where the log stands, as far as it is here.
+    pub(crate) fn head(&self) -> Head {
+        self.lock().log().head()
+    }
+
+    /// Changes the log.
     pub(crate) fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
-        let mut log = self.lock();
-        let before = log.memory();
-        let done = change(&mut log);
-        let after = log.memory();
+        self.with_kept(|kept| match kept {
+            Kept::Log(log) => change(log),
+            Kept::Cache(cache) => change(cache.log_mut()),
+        })
+    }
+
+    /// Changes a copy; `None` of a channel's own log.
+    pub(crate) fn with_cache<T>(&self, change: impl FnOnce(&mut Cache) -> T) -> Option<T> {
+        self.with_kept(|kept| match kept {
+            Kept::Log(_) => None,
+            Kept::Cache(cache) => Some(change(cache)),
+        })
+    }
+
+    /// Changes what is kept, and publishes its newest seq before the lock is gone.
+    fn with_kept<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> T {
+        let mut kept = self.lock();
+        let (before, epoch) = (kept.log().memory(), kept.log().head().epoch);
+        let done = change(&mut kept);
+        let (after, head) = (kept.log().memory(), kept.log().head());
         if after >= before {
             self.account.add(after - before);
         } else {
             self.account.subtract(before - after);
         }
-        self.newest.store(log.head().head.get(), Ordering::Release);
+        self.newest.store(head.head.get(), Ordering::Release);
+        if head.epoch != epoch {
+            self.lives.fetch_add(1, Ordering::Release);
+        }
         done
+    }
+
+    /// Which of its lives the log is in. A reader whose position is of another has to be told.
+    pub(crate) fn life(&self) -> u32 {
+        self.lives.load(Ordering::Acquire)
     }
 
     /// Takes a reader off the list. When the last one leaves, the bytes that they shared are given back.
@@ -152,10 +222,10 @@ impl Feed {
         match encoding {
             Some(encoding) => self.read_encoded(after, limit, now_ms, encoding),
             None => {
-                let log = self.forget(now_ms);
-                let Some((extent, _)) = goes_on(&log, after, limit) else { return Found::Gap };
-                let messages = log.read(after, limit);
-                drop(log);
+                let kept = self.forget(now_ms);
+                let Some((extent, _)) = goes_on(&kept, after, limit) else { return Found::Elsewhere };
+                let messages = kept.log().read(after, limit);
+                drop(kept);
                 let size = messages.iter().map(|message| message.size()).sum();
                 found(extent, size, || Content::Messages(messages))
             }
@@ -171,13 +241,13 @@ impl Feed {
             let known = slot.as_ref().filter(|known| known.after == after && known.extent == extent);
             known.map(|known| known.bytes.clone())
         };
-        let log = self.forget(now_ms);
-        let Some((extent, head)) = goes_on(&log, after, limit) else { return Found::Gap };
+        let kept = self.forget(now_ms);
+        let Some((extent, head)) = goes_on(&kept, after, limit) else { return Found::Elsewhere };
         if let Some(bytes) = known(extent) {
             return found(extent, bytes.len(), || Content::Encoded(bytes));
         }
-        let messages = log.read(after, limit);
-        drop(log);
+        let messages = kept.log().read(after, limit);
+        drop(kept);
         let bytes = Bytes::from(encode(&self.topic.name, head.epoch, &messages, encoding));
         // Nobody else is there to share them with.
         let alone = self.readers.len() <= 1;
@@ -185,27 +255,37 @@ impl Feed {
         found(extent, bytes.len(), || Content::Encoded(bytes))
     }
 
-    /// The log without what is over, for somebody who only reads it.
-    fn forget(&self, now_ms: u64) -> MutexGuard<'_, Log> {
-        let mut log = self.lock();
-        let freed = log.forget(now_ms);
-        if freed > 0 {
-            self.account.subtract(freed);
+    /// What is kept without what is over, for somebody who only reads it.
+    fn forget(&self, now_ms: u64) -> MutexGuard<'_, Kept> {
+        let mut kept = self.lock();
+        if let Kept::Log(log) = &mut *kept {
+            let freed = log.forget(now_ms);
+            if freed > 0 {
+                self.account.subtract(freed);
+            }
         }
-        log
+        kept
     }
 
-    fn lock(&self) -> MutexGuard<'_, Log> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // A panic under this lock would be a bug in `Log`, whose methods leave it consistent between statements.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How far a reader may go; `None` where its position cannot be continued.
-fn goes_on(log: &Log, after: Position, limit: Limit) -> Option<(Extent, Head)> {
-    let head = log.head();
-    let goes_on = decide(log.kind(), Some(after), &head) == Decision::Continue;
-    goes_on.then(|| (log.extent(after, limit), head))
+/// How far a reader may go; `None` where it cannot go on from what is here.
+fn goes_on(kept: &Kept, after: Position, limit: Limit) -> Option<(Extent, Head)> {
+    let (log, head) = (kept.log(), kept.log().head());
+    let serves = match kept {
+        Kept::Log(log) if decide(log.kind(), Some(after), &head) == Decision::Continue => Serves::Yes,
+        Kept::Log(_) => Serves::No,
+        Kept::Cache(cache) => cache.serves(after),
+    };
+    match serves {
+        Serves::Yes => Some((log.extent(after, limit), head)),
+        Serves::Ahead => Some((Extent { count: 0, to: after.seq }, head)),
+        Serves::No => None,
+    }
 }
 
 fn found(extent: Extent, size: usize, content: impl FnOnce() -> Content) -> Found {
@@ -249,7 +329,7 @@ mod tests {
         match feed.read(after, Limit { messages: 3, bytes: 1_000 }, 0, encoding) {
             Found::Messages(batch) => Some(batch),
             Found::Nothing { .. } => None,
-            Found::Gap => panic!("a gap after {after}"),
+            Found::Elsewhere => panic!("a gap after {after}"),
         }
     }
 
@@ -290,8 +370,8 @@ mod tests {
         assert_eq!(cached.unwrap().count, 2);
         append(&feed, 1);
         let after = Position::new(Epoch::from_bits(1), Seq::ZERO);
-        assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Gap));
-        assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Gap));
+        assert!(matches!(feed.read(after, Limit::default(), 0, Some(Encoding::Json)), Found::Elsewhere));
+        assert!(matches!(feed.read(after, Limit::default(), 0, None), Found::Elsewhere));
     }
 
     #[test]

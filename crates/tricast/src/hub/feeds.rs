@@ -63,12 +63,25 @@ pub(crate) struct Feeds {
     /// Held by who frees memory, so that one does; until when looking again is no use.
     full_until: Mutex<Duration>,
     sweeper: Sweeper,
+    /// Whether a channel's log is a copy of a store's.
+    copies: bool,
 }
 
 impl Feeds {
+    /// No channels yet, and never more than the capacity; copies of a store's.
+    pub(crate) fn of_copies(
+        capacity: Capacity,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        sweeper: Sweeper,
+    ) -> Self {
+        Self { copies: true, generations: Box::default(), ..Self::new(capacity, clock, entropy, sweeper) }
+    }
+
     /// No channels yet, and never more than the capacity.
     pub(crate) fn new(capacity: Capacity, clock: Arc<dyn Clock>, entropy: &dyn Entropy, sweeper: Sweeper) -> Self {
         Self {
+            copies: false,
             map: DashMap::new(),
             capacity,
             account: Arc::default(),
@@ -100,8 +113,12 @@ impl Feeds {
             return Ok(feed);
         }
         let kept = || self.map.contains_key(&topic.name);
-        if self.map.len() >= self.capacity.channels && !kept() && !self.free() {
+        let may_free = || !self.copies && self.free();
+        if self.map.len() >= self.capacity.channels && !kept() && !may_free() {
             return Err(full(format!("this node keeps its most of {} channels", self.capacity.channels)));
+        }
+        if self.copies {
+            return Ok(self.obtain_copy(topic));
         }
         let alive = |log| Arc::new(Feed::new(topic.clone(), log, Arc::clone(&self.account)));
         let (kind, retention) = (topic.rule.kind(), topic.rule.retention());
@@ -122,6 +139,59 @@ impl Feeds {
                 Ok(feed)
             }
         }
+    }
+
+    fn obtain_copy(&self, topic: &Topic) -> Arc<Feed> {
+        let place = self.map.entry(topic.name.clone()).or_insert_with(|| {
+            self.account.add(place::cost(&topic.name));
+            Place::Alive(Arc::new(Feed::copy(topic.clone(), Arc::clone(&self.account))))
+        });
+        // A copy never rests.
+        place.alive().cloned().unwrap_or_else(|| Arc::new(Feed::copy(topic.clone(), Arc::clone(&self.account))))
+    }
+
+    /// All channels, where their logs are copies.
+    pub(crate) fn copies(&self) -> Vec<Arc<Feed>> {
+        self.map.iter().filter_map(|place| place.alive().cloned()).collect()
+    }
+
+    /// Forgets a copy, unless somebody uses it by now besides who calls this.
+    pub(crate) fn give_up(&self, feed: &Arc<Feed>) {
+        self.forget_if(&feed.topic().name, |place| {
+            place.alive().is_some_and(|held| Arc::ptr_eq(held, feed) && Arc::strong_count(held) == 2)
+        });
+    }
+
+    /// Whether there is no room for another channel.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.map.len() >= self.capacity.channels
+    }
+
+    /// Whether there is memory left for more of what a store keeps anyhow.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.account.bytes() < self.capacity.bytes
+    }
+
+    /// Lets copies go, the largest first, until they fit into the memory that they may have.
+    pub(crate) fn keep_to_memory(&self) {
+        if self.has_memory() {
+            return;
+        }
+        let mut copies: Vec<_> =
+            self.copies().into_iter().map(|feed| (feed.with_log(|log| log.memory()), feed)).collect();
+        copies.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let light = self.capacity.bytes - self.capacity.bytes / FREED_PART as u64;
+        for (_, feed) in copies {
+            if self.account.bytes() <= light {
+                return;
+            }
+            feed.with_cache(|cache| cache.let_go());
+        }
+    }
+
+    /// The time since this node began.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// The channel, for a message to be appended: refused when the node has no memory left.
@@ -205,7 +275,7 @@ impl Feeds {
 
     fn forget(&self, name: &ChannelName, place: &Place) {
         self.account.subtract(place::cost(name));
-        if !place.is_unwritten() {
+        if !self.copies && !place.is_unwritten() {
             self.next_generation(name);
         }
     }
@@ -246,6 +316,10 @@ impl Feeds {
 
     /// Told when a reader leaves: what only it held is kept no longer than it has to be.
     pub(crate) fn left(&self, feed: &Arc<Feed>) {
+        if self.copies {
+            // Kept a while longer: see the rounds.
+            return;
+        }
         let now = self.clock.monotonic();
         self.forget_if(&feed.topic().name, |place| {
             // Two: the map, and the reader that is leaving.
@@ -264,6 +338,10 @@ impl Feeds {
     /// Forgets what is over: old messages everywhere, and channels that nobody uses.
     pub(crate) fn maintain(&self, now_ms: u64) {
         let now = self.clock.monotonic();
+        if self.copies {
+            self.copies().iter().for_each(|feed| feed.forget_encoded());
+            return;
+        }
         self.map.retain(|name, place| {
             let over = match place {
                 Place::Idle(idle) => idle.rested(now) >= REMEMBERED,

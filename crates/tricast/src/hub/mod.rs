@@ -5,7 +5,11 @@
 
 mod feed;
 mod feeds;
+mod follow;
+mod logs;
 mod place;
+mod rounds;
+mod shared;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,14 +28,17 @@ use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
 use crate::auth::{AnyAuthenticator, Login};
+use crate::cluster::Cluster;
 use crate::edge::Edge;
 use crate::presence::Presence;
 use crate::revocation::Revocations;
 
 use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
-pub(crate) use feed::{Batch, Content, Feed, Found};
+pub(crate) use feed::{Batch, Content, Feed};
 pub(crate) use feeds::{Capacity, Feeds, Known};
+pub(crate) use follow::{Followed, Following};
+pub(crate) use logs::{Ear, Got, Logs};
 
 /// What the builder settled.
 #[derive(Debug, Clone)]
@@ -66,8 +73,9 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<Ruled>,
     pub(crate) auth: Arc<dyn AnyAuthenticator>,
     pub(crate) hooks: Hooks,
-    pub(crate) feeds: Arc<Feeds>,
-    pub(crate) backplane: Arc<dyn Backplane>,
+    pub(crate) logs: Arc<Logs>,
+    /// Where the logs are a store's that nodes share.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -77,8 +85,9 @@ pub(crate) struct Hub {
     pub(crate) edge: Edge,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) backplane: Arc<dyn Backplane>,
+    cluster: Option<Arc<Cluster>>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) hooks: Hooks,
@@ -124,11 +133,26 @@ const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, edge, rules, auth, hooks, feeds, backplane, clock, entropy } = parts;
-        let presence = Presence::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock), &*entropy);
-        let revocations = Revocations::new(Arc::clone(&feeds), Arc::clone(&backplane), Arc::clone(&clock));
+        let Parts { config, edge, rules, auth, hooks, logs, cluster, clock, entropy } = parts;
+        let presence = Presence::new(Arc::clone(&logs), Arc::clone(&clock), &*entropy, cluster.clone());
+        let revocations = Revocations::new(Arc::clone(&logs));
+        let backplane = Arc::clone(&logs.backplane);
         let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
-        Self { config, edge, clock, entropy, feeds, backplane, presence, revocations, hooks, auth, rules, drain }
+        Self {
+            config,
+            edge,
+            clock,
+            entropy,
+            logs,
+            cluster,
+            backplane,
+            presence,
+            revocations,
+            hooks,
+            auth,
+            rules,
+            drain,
+        }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.
@@ -269,6 +293,9 @@ impl Hub {
         self.drain.send_replace(Some(Draining { spread }));
         // The outcome is the same: whoever is left when the time is over is cut by the server's end.
         drop(tokio::time::timeout(within, self.drain.closed()).await);
+        if let Some(cluster) = &self.cluster {
+            cluster.leave(self.config.presence_grace).await;
+        }
     }
 }
 
@@ -308,7 +335,7 @@ fn both(one: Option<Ask>, other: Option<Ask>) -> Option<Ask> {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("channels", &self.feeds.len())
+            .field("channels", &self.logs.feeds.len())
             .field("connections", &self.connections())
             .finish_non_exhaustive()
     }

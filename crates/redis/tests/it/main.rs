@@ -1,0 +1,6 @@
+//! The backplane on real servers.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a panic that names the culprit is how a test fails")]
+
+mod suite;
+mod support;

@@ -1,0 +1,4 @@
+//! The store of this process: the suite, and its faults.
+
+mod behaviour;
+mod faults;

@@ -1,0 +1,96 @@
+//! What is done once a second for all copies of a node: where their logs stand is asked, and those that nobody reads any
+//! more are given up.
+//!
+//! News that vanish leave a hole, which the next news shows; or, if they were the last, nothing at all. So the heads of
+//! the channels that are read here are asked for, many in one call: at a cost per node, not per reader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tricast_core::cache::Learned;
+use tricast_core::limits::HEADS_PER_ROUND;
+
+use super::feed::Feed;
+use super::logs::{Errand, Logs};
+
+/// The time between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Channels in one question.
+const HEADS: usize = 256;
+
+/// How long a channel is watched that nobody reads any more: who polls is gone between any two requests.
+const LINGER: Duration = Duration::from_secs(60);
+
+impl Logs {
+    /// Makes the rounds, for ever.
+    pub(crate) async fn make_rounds(self: Arc<Self>) {
+        let mut next = 0;
+        loop {
+            let in_doubt = tokio::time::timeout(ROUND, self.uncertain.rung()).await.is_ok();
+            let copies = self.feeds.copies();
+            self.retire_idle(&copies).await;
+            let begun = |feed: &&Arc<Feed>| feed.with_cache(|cache| cache.is_begun()) == Some(true);
+            let begun: Vec<Arc<Feed>> = copies.iter().filter(begun).cloned().collect();
+            drop(copies);
+            let turn = if in_doubt { begun.len() } else { begun.len().min(HEADS_PER_ROUND) };
+            let first = if begun.is_empty() { 0 } else { next % begun.len() };
+            let round: Vec<_> = begun.iter().cycle().skip(first).take(turn).cloned().collect();
+            next = first + turn;
+            drop(begun);
+            if !self.compare_heads(&round).await && in_doubt {
+                // The doubt is still there.
+                tokio::time::sleep(ROUND).await;
+                self.uncertain.ring();
+            }
+            self.feeds.keep_to_memory();
+        }
+    }
+
+    /// Compares what is here with what the store has; false if it did not answer.
+    async fn compare_heads(self: &Arc<Self>, feeds: &[Arc<Feed>]) -> bool {
+        for feeds in feeds.chunks(HEADS) {
+            let topics: Vec<_> = feeds.iter().map(|feed| feed.topic().clone()).collect();
+            let heads = match self.backplane.heads(&topics).await {
+                Ok(heads) => heads,
+                Err(error) => {
+                    tracing::debug!(%error, "heads cannot be compared");
+                    return false;
+                }
+            };
+            for (feed, head) in feeds.iter().zip(heads) {
+                if self.learn(feed, &head) == Learned::Behind {
+                    self.send(Arc::clone(feed), Errand::CatchUp);
+                }
+                self.pay(feed);
+            }
+        }
+        true
+    }
+
+    /// Gives up the copies that nobody has read for a while; at once where there is no room for another channel.
+    async fn retire_idle(&self, copies: &[Arc<Feed>]) {
+        let (now, crowded) = (self.feeds.now(), self.feeds.is_crowded());
+        for feed in copies {
+            let Some(shared) = feed.shared() else { continue };
+            let idle = shared.idle(is_used(feed), now);
+            if idle.is_none_or(|idle| idle < LINGER && !crowded) {
+                continue;
+            }
+            // Whoever comes meanwhile waits for this turn, and watches the channel again.
+            let Ok(mut turn) = shared.turn().await else { continue };
+            if turn.is_watched() {
+                self.backplane.unwatch(feed.topic()).await;
+                turn.watched(false);
+            }
+            feed.with_cache(|cache| cache.close());
+            drop(turn);
+            self.feeds.give_up(feed);
+        }
+    }
+}
+
+/// Two hold it that do not count: the map, and who makes the rounds.
+fn is_used(feed: &Arc<Feed>) -> bool {
+    Arc::strong_count(feed) > 2
+}
