@@ -128,6 +128,10 @@ impl Store {
         below: u64,
         deadline: Instant,
     ) -> Result<(), StoreError> {
+        // A purge below 1, below which there is nothing, is one of everything to JetStream.
+        if below <= 1 {
+            return Ok(());
+        }
         let request = api::Purge { filter, seq: below };
         self.api(&format!("STREAM.PURGE.{}", self.names.stream(kind)), &request, deadline)
             .await
