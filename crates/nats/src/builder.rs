@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_nats::{ConnectOptions, ServerAddr};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tricast_core::clock::{Clock, Entropy};
 
-use crate::link::{Status, is_there, keep, on_event};
+use crate::link::{AGAIN, Status, is_there, keep, on_event};
 use crate::nats::Nats;
 use crate::shared::Shared;
-use crate::store::{Names, Store, within};
+use crate::store::{Names, Store, StoreError, within};
 use crate::system::{SystemClock, SystemEntropy};
 
 /// How a [`Nats`] is to be. Comes from [`Nats::builder`].
@@ -94,13 +95,25 @@ impl Builder {
         let store = Store::new(client, names, connection.subscribe());
         let shared = Arc::new(Shared::new(store, (clock, entropy), self.timeout, self.replicas));
         let status = Arc::new(Status::default());
-        let prepared = shared.prepare(within(CONNECTING)).await;
-        let (differs, _) = prepared.map_err(|error| ConnectError::JetStream(error.to_string()))?;
+        let differs = prepare(&shared).await.map_err(|error| ConnectError::JetStream(error.to_string()))?;
         status.differs(differs);
         let mut changes = connection.subscribe();
         changes.mark_unchanged();
         let keeper = tokio::spawn(keep(Arc::clone(&shared), Arc::clone(&status), changes));
         Ok(Nats::new(shared, status, keeper))
+    }
+}
+
+/// Finds out what is there. A server that has just started may leave a first request without an answer.
+async fn prepare(shared: &Shared) -> Result<Option<String>, StoreError> {
+    let end = within(CONNECTING);
+    loop {
+        match shared.prepare(within(CONNECTING / 5)).await {
+            Ok((differs, _)) => return Ok(differs),
+            Err(StoreError::Refused(why)) => return Err(StoreError::Refused(why)),
+            Err(error) if Instant::now() >= end => return Err(error),
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
     }
 }
 

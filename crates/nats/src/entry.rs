@@ -10,6 +10,7 @@
 //! 2+n    epoch
 //! 8      head of the log before it
 //! 8      time of the log's newest append before it
+//! 4      how many keys a state has after it
 //! …      changes, each as in [`Change`], to the end; or the checkpoint's id and its number of parts
 //! ```
 //! That each entry names the one before it tells a store that came back with another past from one that only went on. That
@@ -36,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) head: Seq,
     /// As the log said before it.
     pub(crate) last_append_ms: u64,
+    /// How many keys a state has after it: one without any may be forgotten.
+    pub(crate) keys: usize,
     pub(crate) what: What,
 }
 
@@ -91,6 +94,7 @@ impl Entry {
         out.text(self.epoch.as_str());
         out.number(self.head.get());
         out.number(self.last_append_ms);
+        out.count(self.keys);
         match &self.what {
             What::Begins => {}
             What::Changes(changes) => changes.iter().for_each(|change| put_change(&mut out, change)),
@@ -111,14 +115,14 @@ impl Entry {
         let what = rest.byte()?;
         let (id, previous, incarnation, written_ms) = (rest.number()?, rest.number()?, rest.number()?, rest.number()?);
         let epoch = rest.text("epoch")?.parse().map_err(|_| DecodeError::Malformed("epoch"))?;
-        let (head, last_append_ms) = (rest.seq()?, rest.number()?);
+        let (head, last_append_ms, keys) = (rest.seq()?, rest.number()?, rest.count()?);
         let what = match what {
             BEGINS => What::Begins,
             CHANGES => What::Changes(changes(&mut rest, head)?),
             CHECKPOINT => What::Checkpoint(Checkpoint { id: rest.number()?, parts: rest.count()? }),
             _ => return Err(DecodeError::Malformed("kind")),
         };
-        Ok(Self { id, previous, incarnation, written_ms, epoch, head, last_append_ms, what })
+        Ok(Self { id, previous, incarnation, written_ms, epoch, head, last_append_ms, keys, what })
     }
 
     pub(crate) fn changes(&self) -> &[Change] {
@@ -249,6 +253,7 @@ mod tests {
             epoch: Epoch::from_bits(9),
             head: Seq::ZERO,
             last_append_ms: 0,
+            keys: 1,
             what,
         };
         whats.into_iter().map(entry).collect()

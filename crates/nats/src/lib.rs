@@ -23,6 +23,7 @@ mod nats;
 mod replica;
 mod shared;
 mod store;
+mod sweep;
 mod system;
 
 pub use builder::{Builder, ConnectError};

@@ -12,12 +12,16 @@ use tricast_core::backplane::{Health, Uncertain};
 
 use crate::shared::Shared;
 use crate::store::StoreError;
+use crate::sweep::sweep;
 
 /// How often the store is looked after while all is well.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// How often, about, states are looked for that are to be forgotten.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
 /// How soon it is tried again to find out what a store has that came back.
-const AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const AGAIN: Duration = Duration::from_millis(100);
 
 /// What is known of the store's health.
 #[derive(Debug, Default)]
@@ -80,6 +84,7 @@ pub(crate) fn on_event(connection: &Connection, event: &Event) {
 
 /// Looks after the store until it is aborted.
 pub(crate) async fn keep(shared: Arc<Shared>, status: Arc<Status>, mut connection: watch::Receiver<u64>) {
+    let mut sweep_at = next_sweep(&shared);
     loop {
         let next = tokio::time::timeout(BEAT, connection.changed()).await;
         let beat = match next {
@@ -89,6 +94,12 @@ pub(crate) async fn keep(shared: Arc<Shared>, status: Arc<Status>, mut connectio
         };
         if beat && shared.shut.borrow().is_none() {
             look_after(&shared, &status).await;
+            if shared.clock.monotonic() >= sweep_at {
+                sweep_at = next_sweep(&shared);
+                if let Err(error) = sweep(&shared).await {
+                    tracing::debug!(%error, "not all states could be looked at");
+                }
+            }
             continue;
         }
         shared.shut.send_replace(Some("NATS is not connected".to_owned()));
@@ -108,6 +119,12 @@ pub(crate) async fn keep(shared: Arc<Shared>, status: Arc<Status>, mut connectio
             }
         }
     }
+}
+
+/// Nodes take turns by chance: who comes later finds little to do.
+fn next_sweep(shared: &Shared) -> Duration {
+    let spread = shared.entropy.below(u64::try_from(SWEEP.as_millis()).unwrap_or(0));
+    shared.clock.monotonic() + SWEEP / 2 + Duration::from_millis(spread)
 }
 
 async fn look_after(shared: &Shared, status: &Status) {

@@ -156,6 +156,7 @@ impl Channel {
             epoch: Epoch::from_bits(self.shared.entropy.next_u64()),
             head: Seq::ZERO,
             last_append_ms: 0,
+            keys: 0,
             ..self.entry(What::Begins)
         };
         let payload = entry.encode().into();
@@ -250,6 +251,7 @@ impl Channel {
             epoch: replica.map_or(Epoch::from_bits(0), |replica| replica.log.head().epoch),
             head: replica.map_or(Seq::ZERO, |replica| replica.log.head().head),
             last_append_ms: replica.map_or(0, |replica| replica.log.last_append_ms()),
+            keys: replica.filter(|_| self.kind() == Kind::State).map_or(0, |replica| replica.log.len()),
             what,
         }
     }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 use tricast_core::backplane::BackplaneError;
+use tricast_core::channel::Kind;
 use tricast_core::log::{AppendError, Appended, Change, Stamp};
 use tricast_core::message::Draft;
 
 use super::{Channel, Job};
-use crate::entry::{CHANGE_BYTES, ENTRY_BYTES, What};
+use crate::entry::{CHANGE_BYTES, ENTRY_BYTES, Entry, What};
 use crate::limits::{DRAFTS, ENTRY_MOST, EXPIRED};
 use crate::replica::Replica;
 use crate::shared::{unavailable, unknown};
@@ -19,6 +20,8 @@ type Answers = Vec<Result<Appended, AppendError>>;
 struct Staged {
     changes: Vec<Change>,
     answers: Answers,
+    /// Keys that a state has then.
+    keys: usize,
     /// More keys are to leave than fit into an entry.
     unfinished: bool,
 }
@@ -67,7 +70,7 @@ impl Channel {
             let done = if staged.changes.is_empty() {
                 confirmed
             } else {
-                self.store_entry(staged.changes, deadline).await? && !staged.unfinished
+                self.store_entry(staged.changes, staged.keys, deadline).await? && !staged.unfinished
             };
             if done {
                 return Ok(staged.answers);
@@ -105,13 +108,19 @@ impl Channel {
                 Err(error) => answers.push(Err(error)),
             }
         }
-        Staged { changes, answers, unfinished }
+        let keys = if log.kind() == Kind::State { log.len() } else { 0 };
+        Staged { changes, answers, keys, unfinished }
     }
 
     /// Stores what changes after the replica's last entry; false where that is not the last any more.
-    async fn store_entry(&mut self, changes: Vec<Change>, deadline: Instant) -> Result<bool, BackplaneError> {
+    async fn store_entry(
+        &mut self,
+        changes: Vec<Change>,
+        keys: usize,
+        deadline: Instant,
+    ) -> Result<bool, BackplaneError> {
         let Some(tail) = self.replica.as_ref().map(|replica| replica.tail) else { return Ok(false) };
-        let entry = self.entry(What::Changes(changes));
+        let entry = Entry { keys, ..self.entry(What::Changes(changes)) };
         let payload = Bytes::from(entry.encode());
         let mut may_be_stored = false;
         loop {

@@ -52,12 +52,10 @@ pub(crate) struct StreamState {
     pub(crate) subjects: Option<std::collections::HashMap<String, u64>>,
 }
 
-/// Which message is meant.
+/// Which message is meant: the last under a subject.
 #[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(super) enum Get<'a> {
-    Last { last_by_subj: &'a str },
-    Next { next_by_subj: &'a str, seq: u64 },
+pub(super) struct Get<'a> {
+    pub(super) last_by_subj: &'a str,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,14 +102,10 @@ pub(super) struct Pull {
     pub(super) no_wait: bool,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Success {}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Nothing {}
-
 #[derive(Debug, Serialize)]
 pub(super) struct InfoOf<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subjects_filter: Option<&'a str>,
+    /// Subjects that were told already.
+    pub(super) offset: usize,
 }

@@ -220,15 +220,24 @@ impl Store {
     }
 
     async fn info_of(&self, name: &str, deadline: Instant) -> Result<StreamInfo, StoreError> {
-        self.api(&format!("STREAM.INFO.{name}"), &api::InfoOf { subjects_filter: None }, deadline).await
+        self.api(&format!("STREAM.INFO.{name}"), &api::InfoOf { subjects_filter: None, offset: 0 }, deadline).await
     }
 
-    /// The subjects of all entries of a kind.
-    pub(crate) async fn subjects(&self, kind: Kind, deadline: Instant) -> Result<Vec<String>, StoreError> {
+    /// The channels of a kind that have entries; asked for page by page.
+    pub(crate) async fn channels(&self, kind: Kind, deadline: Instant) -> Result<Vec<ChannelName>, StoreError> {
         let filter = self.names.all_entries(kind);
         let name = format!("STREAM.INFO.{}", self.names.stream(kind));
-        let info: StreamInfo = self.api(&name, &api::InfoOf { subjects_filter: Some(&filter) }, deadline).await?;
-        Ok(info.state.subjects.unwrap_or_default().into_keys().collect())
+        let (mut channels, mut offset) = (Vec::new(), 0);
+        loop {
+            let request = api::InfoOf { subjects_filter: Some(&filter), offset };
+            let info: StreamInfo = self.api(&name, &request, deadline).await?;
+            let page = info.state.subjects.unwrap_or_default();
+            if page.is_empty() {
+                return Ok(channels);
+            }
+            offset += page.len();
+            channels.extend(page.into_keys().filter_map(|subject| self.names.channel(&subject)));
+        }
     }
 }
 

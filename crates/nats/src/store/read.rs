@@ -25,18 +25,7 @@ impl Store {
         subject: &str,
         deadline: Instant,
     ) -> Result<Option<Stored>, StoreError> {
-        self.get(stream, &api::Get::Last { last_by_subj: subject }, deadline).await
-    }
-
-    /// The first message under a subject with this sequence or a higher one.
-    pub(crate) async fn next(
-        &self,
-        stream: &str,
-        subject: &str,
-        from: u64,
-        deadline: Instant,
-    ) -> Result<Option<Stored>, StoreError> {
-        self.get(stream, &api::Get::Next { next_by_subj: subject, seq: from }, deadline).await
+        self.get(stream, &api::Get { last_by_subj: subject }, deadline).await
     }
 
     async fn get(&self, stream: &str, get: &api::Get<'_>, deadline: Instant) -> Result<Option<Stored>, StoreError> {
