@@ -53,8 +53,22 @@ impl Dedup {
     /// Where the message with this id is, if it is still remembered at `now_ms`.
     #[must_use]
     pub fn find(&self, publisher: &Scope, id: &str, now_ms: u64) -> Option<Seq> {
+        self.since(publisher, id, now_ms).map(|(seq, _)| seq)
+    }
+
+    /// All that is remembered, of each publisher the oldest first: who, the id, where its message is, and since when.
+    pub fn entries(&self) -> impl Iterator<Item = (&Scope, &str, Seq, u64)> {
+        self.windows.iter().flat_map(|(publisher, window)| {
+            let of_one = window.oldest_first.iter().filter_map(|id| Some((id, window.known.get(id)?)));
+            of_one.map(move |(id, entry)| (publisher, &**id, entry.seq, entry.at_ms))
+        })
+    }
+
+    /// Since when an id is remembered that [`Dedup::find`] finds, and where its message is.
+    #[must_use]
+    pub fn since(&self, publisher: &Scope, id: &str, now_ms: u64) -> Option<(Seq, u64)> {
         let entry = self.windows.get(publisher)?.known.get(id)?;
-        (!entry.is_over(now_ms)).then_some(entry.seq)
+        (!entry.is_over(now_ms)).then_some((entry.seq, entry.at_ms))
     }
 
     /// Remembers that the message with this id is at `seq`. `now_ms` never goes back from one call to the next.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 use crate::WATCHDOG;
 use crate::daemon::Daemon;
@@ -160,6 +161,31 @@ impl Nats {
         self.daemon.restart();
     }
 
+    /// Kills it, copies its data, and starts it again: for [`restart_saved`](Self::restart_saved).
+    ///
+    /// # Panics
+    ///
+    /// If the data cannot be copied.
+    pub fn save(&mut self) {
+        self.daemon.kill();
+        let folder = self.daemon.folder();
+        copy(&folder.join(DATA), &folder.join(SAVED)).expect("data can be copied");
+        self.daemon.restart();
+    }
+
+    /// Kills it if it runs, and starts it on the same port with the data that were saved: what came after is gone.
+    ///
+    /// # Panics
+    ///
+    /// If nothing was saved.
+    pub fn restart_saved(&mut self) {
+        self.daemon.kill();
+        let (data, saved) = (self.daemon.folder().join(DATA), self.daemon.folder().join(SAVED));
+        fs::remove_dir_all(&data).expect("a server that is down lets go of its data");
+        fs::rename(saved, data).expect("something was saved");
+        self.daemon.restart();
+    }
+
     /// Stops it (SIGSTOP): connections stay open, and nothing is answered until [`resume`](Self::resume).
     pub fn pause(&self) {
         self.daemon.pause();
@@ -215,3 +241,19 @@ fn read_answer(reader: &mut impl BufRead) -> io::Result<String> {
 }
 
 const DATA: &str = "jetstream";
+
+const SAVED: &str = "saved";
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

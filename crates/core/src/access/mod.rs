@@ -110,6 +110,12 @@ impl Scope {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The scope that a backplane stored as this text.
+    #[must_use]
+    pub fn stored(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
 }
 
 #[cfg(test)]

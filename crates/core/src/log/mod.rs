@@ -17,9 +17,13 @@
 //!
 //! # Idleness
 //! Of a log that retains nothing a few numbers are enough to go on: its [`Remnant`].
+//!
+//! # Replication
+//! A log may be kept alike in several places: one decides what an append changes, and all apply that [`Change`].
 
 mod copy;
 mod remnant;
+mod replica;
 mod state;
 mod stream;
 
@@ -32,6 +36,7 @@ use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
 use crate::message::{Draft, Message};
 use crate::position::{Epoch, Position, Seq};
 pub use remnant::Remnant;
+pub use replica::{Change, HeldKey, KnownId, Note, Snapshot};
 use state::{State, There};
 use stream::Stream;
 

@@ -5,6 +5,8 @@
 //! given, until a newer message of its key takes its place or until it is one of too many deletions and is forgotten;
 //! the highest number so forgotten is the log's floor.
 
+mod part;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -26,9 +28,11 @@ pub(super) struct State {
     held: HashMap<Arc<str>, Held>,
     floor: Seq,
     most_deletions: usize,
+    /// Keys that are present in the whole of which this is an excerpt, and not here.
+    elsewhere: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     shows: Option<u64>,
     holders: VecDeque<Arc<str>>,
@@ -61,6 +65,7 @@ impl State {
             held: HashMap::new(),
             floor: Seq::ZERO,
             most_deletions,
+            elsewhere: 0,
         }
     }
 
@@ -85,7 +90,7 @@ impl State {
 
     /// How many keys are present.
     pub(super) fn len(&self) -> usize {
-        self.keys.len() - self.deletions.len()
+        self.keys.len() - self.deletions.len() + self.elsewhere
     }
 
     /// The present message of a key.

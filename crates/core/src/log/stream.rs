@@ -23,6 +23,11 @@ impl Stream {
         self.messages.push_back(message);
     }
 
+    /// All that is kept, oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.iter()
+    }
+
     pub(super) fn push_before(&mut self, message: Arc<Message>) {
         self.messages.push_front(message);
     }

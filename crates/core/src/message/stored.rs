@@ -61,15 +61,23 @@ pub enum StoredError {
 #[must_use]
 pub fn encode(draft: &Draft, tag: u32, ttl_ms: Option<u64>) -> Vec<u8> {
     let Draft { payload, event, id, key, user, .. } = draft;
-    let texts = [
-        (EVENT, event.as_deref()),
-        (ID, id.as_deref()),
-        (KEY, key.as_deref()),
-        (USER, user.as_ref().map(UserId::as_str)),
-    ];
+    let texts = [event.as_deref(), id.as_deref(), key.as_deref(), user.as_ref().map(UserId::as_str)];
     // A deletion stays deleted.
     let ttl_ms = draft.ttl_ms.or(ttl_ms).filter(|_| payload.is_some());
-    let mut flags = texts.iter().filter(|(_, text)| text.is_some()).fold(0, |flags, (flag, _)| flags | flag);
+    encode_parts(payload.as_ref(), texts, tag, ttl_ms)
+}
+
+/// A message of a log as it is stored: without its number and its time.
+#[must_use]
+pub fn encode_message(message: &Message) -> Vec<u8> {
+    let Message { at, tag, payload, event, id, key, user, expires, .. } = message;
+    let texts = [event.as_deref(), id.as_deref(), key.as_deref(), user.as_ref().map(UserId::as_str)];
+    encode_parts(payload.as_ref(), texts, *tag, expires.map(|expires| expires.saturating_sub(*at)))
+}
+
+fn encode_parts(payload: Option<&Payload>, texts: [Option<&str>; 4], tag: u32, ttl_ms: Option<u64>) -> Vec<u8> {
+    let texts = [EVENT, ID, KEY, USER].into_iter().zip(texts);
+    let mut flags = texts.clone().filter(|(_, text)| text.is_some()).fold(0, |flags, (flag, _)| flags | flag);
     let body: &[u8] = match payload {
         Some(Payload::Json(json)) => {
             flags |= JSON;
@@ -86,7 +94,7 @@ pub fn encode(draft: &Draft, tag: u32, ttl_ms: Option<u64>) -> Vec<u8> {
     out.extend([VERSION, flags]);
     out.extend(tag.to_be_bytes());
     out.extend(ttl_ms.into_iter().flat_map(u64::to_be_bytes));
-    for text in texts.into_iter().filter_map(|(_, text)| text) {
+    for text in texts.filter_map(|(_, text)| text) {
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
         out.extend(length.to_be_bytes());
         out.extend(&text.as_bytes()[..usize::from(length)]);
@@ -178,6 +186,14 @@ mod tests {
         assert_eq!(binary.payload, Some(Payload::Binary(Box::from([0, 255]))));
         let deletion = decode(&encode(&Draft::delete("k"), 1, Some(60)), seq(), 5).unwrap();
         assert_eq!((deletion.payload, deletion.key.as_deref(), deletion.expires), (None, Some("k"), None));
+    }
+
+    #[test]
+    fn a_message_of_a_log_is_stored_as_its_draft_was() {
+        for draft in [full(), Draft::binary([0, 255]), Draft::delete("k")] {
+            let stored = encode(&draft, 7, Some(60));
+            assert_eq!(encode_message(&decode(&stored, seq(), 1_000).unwrap()), stored);
+        }
     }
 
     #[test]

@@ -1,0 +1,247 @@
+//! The JetStream streams that logs are kept in, and their subjects.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tricast_core::channel::{ChannelName, Kind};
+
+use super::{Store, StoreError, StreamInfo, api};
+
+/// What all streams and subjects are called.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    /// `None` where the prefix is not 1 to 32 of `[A-Za-z0-9_-]`.
+    pub(crate) fn new(prefix: &str) -> Option<Self> {
+        let well_formed = (1..=32).contains(&prefix.len())
+            && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        well_formed.then(|| Self { prefix: prefix.to_owned() })
+    }
+
+    /// The JetStream stream of the channels of a kind.
+    pub(crate) fn stream(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Stream => format!("{}-logs", self.prefix),
+            Kind::State => format!("{}-states", self.prefix),
+        }
+    }
+
+    /// The JetStream stream in which is said which lives the others have had.
+    pub(crate) fn lives(&self) -> String {
+        format!("{}-lives", self.prefix)
+    }
+
+    /// The subject of a channel's entries.
+    pub(crate) fn entries(&self, kind: Kind, channel: &ChannelName) -> String {
+        format!("{}.{}.{}", self.prefix, word(kind), BASE64URL.encode(channel.as_str()))
+    }
+
+    /// The subjects of all entries of a kind.
+    pub(crate) fn all_entries(&self, kind: Kind) -> String {
+        format!("{}.{}.*", self.prefix, word(kind))
+    }
+
+    /// The channel whose entries have this subject.
+    pub(crate) fn channel(&self, subject: &str) -> Option<ChannelName> {
+        let name = BASE64URL.decode(subject.rsplit('.').next()?).ok()?;
+        String::from_utf8(name).ok()?.parse().ok()
+    }
+
+    /// The subject on which entries are told when they are stored.
+    pub(crate) fn news(&self, kind: Kind, channel: &ChannelName) -> String {
+        format!("{}.news.{}.{}", self.prefix, word(kind), BASE64URL.encode(channel.as_str()))
+    }
+
+    /// The subject of a part of a checkpoint of a state.
+    pub(crate) fn part(&self, channel: &ChannelName, checkpoint: u64, part: usize) -> String {
+        format!("{}.{part}", self.parts_below(channel, &format!("{checkpoint:016x}")))
+    }
+
+    /// The subjects of all parts of a checkpoint.
+    pub(crate) fn parts(&self, channel: &ChannelName, checkpoint: u64) -> String {
+        format!("{}.*", self.parts_below(channel, &format!("{checkpoint:016x}")))
+    }
+
+    /// The subjects of all parts of all checkpoints of a state.
+    pub(crate) fn all_parts(&self, channel: &ChannelName) -> String {
+        self.parts_below(channel, ">")
+    }
+
+    fn parts_below(&self, channel: &ChannelName, what: &str) -> String {
+        format!("{}.part.{}.{what}", self.prefix, BASE64URL.encode(channel.as_str()))
+    }
+
+    /// The subject of what is known of the life of a kind's stream.
+    pub(crate) fn life(&self, kind: Kind) -> String {
+        format!("{}.life.{}", self.prefix, word(kind))
+    }
+
+    fn configs(&self, replicas: usize, max_age_ns: u64) -> [StreamConfig; 3] {
+        let prefix = &self.prefix;
+        let of = |name: String, subjects: &[&str]| StreamConfig {
+            name,
+            subjects: subjects.iter().map(|subject| format!("{prefix}.{subject}")).collect(),
+            num_replicas: replicas,
+            ..StreamConfig::default()
+        };
+        let republish = |kind| Republish {
+            src: self.all_entries(kind),
+            dest: format!("{prefix}.news.{}.{{{{wildcard(1)}}}}", word(kind)),
+        };
+        [
+            StreamConfig {
+                max_age: max_age_ns,
+                republish: Some(republish(Kind::Stream)),
+                ..of(self.stream(Kind::Stream), &["log.*"])
+            },
+            StreamConfig {
+                republish: Some(republish(Kind::State)),
+                ..of(self.stream(Kind::State), &["state.*", "part.>"])
+            },
+            StreamConfig { max_msgs_per_subject: 1, ..of(self.lives(), &["life.*"]) },
+        ]
+    }
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stream => "log",
+        Kind::State => "state",
+    }
+}
+
+/// How a JetStream stream is kept, as far as it is said here. The rest is left as the server has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StreamConfig {
+    pub(crate) name: String,
+    pub(crate) subjects: Vec<String>,
+    pub(crate) num_replicas: usize,
+    /// Nanoseconds; 0 is for ever.
+    pub(crate) max_age: u64,
+    max_msgs_per_subject: i64,
+    retention: String,
+    storage: String,
+    /// Who has no room refuses, and forgets nothing.
+    discard: String,
+    #[serde(default)]
+    allow_direct: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    republish: Option<Republish>,
+    /// What is not named here, to be sent back as it was.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Republish {
+    src: String,
+    dest: String,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            subjects: Vec::new(),
+            num_replicas: 1,
+            max_age: 0,
+            max_msgs_per_subject: -1,
+            retention: "limits".to_owned(),
+            storage: "file".to_owned(),
+            discard: "new".to_owned(),
+            allow_direct: true,
+            republish: None,
+            rest: serde_json::Map::new(),
+        }
+    }
+}
+
+impl StreamConfig {
+    /// What of it is not as it should be, if anything is.
+    fn differs_from(&self, wanted: &Self) -> Option<String> {
+        let differs = [
+            ("subjects", self.subjects != wanted.subjects),
+            ("num_replicas", self.num_replicas != wanted.num_replicas),
+            ("storage", self.storage != wanted.storage),
+            ("discard", self.discard != wanted.discard),
+            ("retention", self.retention != wanted.retention),
+            ("max_msgs_per_subject", self.max_msgs_per_subject != wanted.max_msgs_per_subject),
+            ("allow_direct", self.allow_direct != wanted.allow_direct),
+            ("republish", self.republish != wanted.republish),
+        ];
+        let what: Vec<_> = differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| *what).collect();
+        (!what.is_empty()).then(|| format!("the JetStream stream {} has another {}", self.name, what.join(", ")))
+    }
+}
+
+impl Store {
+    /// Creates the streams that are not there, and lets those keep longer that keep too short. Says what of them is not as
+    /// it should be.
+    pub(crate) async fn ensure_streams(
+        &self,
+        replicas: usize,
+        max_age_ns: u64,
+        deadline: Instant,
+    ) -> Result<Option<String>, StoreError> {
+        let mut differs = None;
+        let mut direct = true;
+        for wanted in self.names.configs(replicas, max_age_ns) {
+            let info = match self.info_of(&wanted.name, deadline).await {
+                Ok(info) => info,
+                Err(StoreError::Absent(_)) => self.create(&wanted, deadline).await?,
+                Err(error) => return Err(error),
+            };
+            direct &= info.config.allow_direct && info.config.num_replicas == 1;
+            if keeps_longer(wanted.max_age, info.config.max_age) {
+                let longer = StreamConfig { max_age: wanted.max_age, ..info.config.clone() };
+                let update = format!("STREAM.UPDATE.{}", longer.name);
+                self.api::<StreamInfo>(&update, &longer, deadline).await?;
+            }
+            differs = differs.or(info.config.differs_from(&wanted));
+        }
+        self.read_directly(direct);
+        Ok(differs)
+    }
+
+    async fn create(&self, wanted: &StreamConfig, deadline: Instant) -> Result<StreamInfo, StoreError> {
+        match self.api(&format!("STREAM.CREATE.{}", wanted.name), wanted, deadline).await {
+            // Another node was faster, with another age perhaps.
+            Err(StoreError::Refused(_)) => self.info_of(&wanted.name, deadline).await,
+            created => created,
+        }
+    }
+
+    pub(crate) async fn info(&self, kind: Kind, deadline: Instant) -> Result<StreamInfo, StoreError> {
+        self.info_of(&self.names.stream(kind), deadline).await
+    }
+
+    async fn info_of(&self, name: &str, deadline: Instant) -> Result<StreamInfo, StoreError> {
+        self.api(&format!("STREAM.INFO.{name}"), &api::InfoOf { subjects_filter: None, offset: 0 }, deadline).await
+    }
+
+    /// The channels of a kind that have entries; asked for page by page.
+    pub(crate) async fn channels(&self, kind: Kind, deadline: Instant) -> Result<Vec<ChannelName>, StoreError> {
+        let filter = self.names.all_entries(kind);
+        let name = format!("STREAM.INFO.{}", self.names.stream(kind));
+        let (mut channels, mut offset) = (Vec::new(), 0);
+        loop {
+            let request = api::InfoOf { subjects_filter: Some(&filter), offset };
+            let info: StreamInfo = self.api(&name, &request, deadline).await?;
+            let page = info.state.subjects.unwrap_or_default();
+            if page.is_empty() {
+                return Ok(channels);
+            }
+            offset += page.len();
+            channels.extend(page.into_keys().filter_map(|subject| self.names.channel(&subject)));
+        }
+    }
+}
+
+/// Whether one age is longer than another; 0 is for ever.
+pub(crate) fn keeps_longer(one: u64, other: u64) -> bool {
+    other != 0 && (one == 0 || one > other)
+}
