@@ -42,6 +42,7 @@ pub mod watching;
 mod world;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,11 @@ pub trait Factory: Send + Sync {
 
 /// Runs a scenario on two threads, for no longer than a few [`WATCHDOG`]s.
 pub fn run(scenario: impl Future<Output = ()>) {
+    // Boxed, so that a runtime is not compiled for each scenario anew.
+    run_boxed(Box::pin(scenario));
+}
+
+fn run_boxed(scenario: Pin<Box<dyn Future<Output = ()> + '_>>) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system gives two threads");
     let ended = runtime.block_on(async { time::timeout(3 * WATCHDOG, scenario).await });
