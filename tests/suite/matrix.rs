@@ -72,6 +72,7 @@ macro_rules! on_backplanes {
             on_backplane!(scenario, memory Memory: $($case)+);
             on_backplane!(scenario, store Store: $($case)+);
             on_backplane!(scenario, redis Redis: $($case)+);
+            on_backplane!(scenario, nats Nats: $($case)+);
         }
     };
     (virtual $scenario:ident: $($case:tt)+) => {

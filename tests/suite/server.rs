@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tricast::{Access, Appended, Builder, Draft, Rule, Serve, Tricast};
 use tricast_testkit::clock::VirtualClock;
 use tricast_testkit::entropy::Seeded;
+use tricast_testkit::nats::Nats;
 use tricast_testkit::redis::Redis;
 use tricast_testkit::store::Store;
 
@@ -26,6 +27,8 @@ pub(crate) enum Backplane {
     Store,
     /// In a Redis server.
     Redis,
+    /// In a NATS server.
+    Nats,
 }
 
 /// Servers that are only held: they end with this.
@@ -116,6 +119,15 @@ impl Server {
                 let seed = STORES.fetch_add(1, Ordering::Relaxed);
                 let store = Store::new(Arc::clone(clock) as _, Arc::new(Seeded::new(seed)));
                 (vec![builder.clone().backplane(store.node()), builder.backplane(store.node())], Kept::new())
+            }
+            (Backplane::Nats, _) => {
+                clock = None;
+                let nats = Nats::start();
+                let node = async || tricast_nats::Nats::connect(nats.url()).await.unwrap();
+                (
+                    vec![builder.clone().backplane(node().await), builder.backplane(node().await)],
+                    vec![Box::new(nats) as _],
+                )
             }
             _ => {
                 clock = None;

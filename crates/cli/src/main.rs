@@ -10,6 +10,7 @@ use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use self::outcome::told;
 
+mod backplane;
 mod check;
 mod completions;
 mod config;

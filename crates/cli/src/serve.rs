@@ -10,8 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tricast::{Access, BuildError, Builder, Rule, Tricast};
+use tricast::{Access, Builder, Rule, Tricast};
 
+use crate::backplane::{Backplane, StartError};
 use crate::config::{Config, ConfigError, HOW_TO_RULE, Serving};
 use crate::outcome::Outcome;
 
@@ -22,6 +23,13 @@ pub(crate) struct Options {
     /// The address to listen on; port 0 picks a free one [default: the file's, or 127.0.0.1:8000].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+
+    /// Where the logs are kept: memory, redis://… or nats://… [default: the file's, or memory].
+    ///
+    /// Servers that name the same store are one: a client may be on any of them. Best given by the environment, where a
+    /// password is not seen by who lists processes.
+    #[arg(long, value_name = "URL", env = "TRICAST_BACKPLANE", hide_env_values = true)]
+    backplane: Option<Backplane>,
 
     /// Serves what this file says; see docs/configuration.md.
     #[arg(long, value_name = "FILE")]
@@ -50,8 +58,8 @@ pub(crate) enum ServeError {
     Config(#[from] ConfigError),
     #[error("cannot listen on {addr}")]
     Listen { addr: SocketAddr, source: io::Error },
-    #[error("cannot start")]
-    Build(#[source] BuildError),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("cannot count what /metrics tells")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("cannot serve")]
@@ -74,10 +82,11 @@ pub(crate) async fn run(options: Options) -> Result<Outcome, ServeError> {
     let cannot_listen = |source| ServeError::Listen { addr, source };
     let listener = tricast::bind(addr).await.map_err(cannot_listen)?;
     let addr = listener.local_addr().map_err(cannot_listen)?;
+    let backplane = options.backplane.unwrap_or(serving.backplane.clone());
     let builder = builder.unwrap_or_else(|| open_to_everyone(addr));
     // Before anything is counted.
     let metrics = operations::count().map_err(ServeError::Metrics)?;
-    let tricast = builder.build().await.map_err(ServeError::Build)?;
+    let tricast = backplane.build(builder).await?;
     let serve = serving.configure(tricast::serve(listener, app(&tricast, &serving.mount, metrics)));
 
     announce(addr);
@@ -107,6 +116,7 @@ const EXAMPLES: &str = "\
 Examples:
   tricast serve --dev
   tricast serve --config tricast.toml --listen 0.0.0.0:8000
+  tricast serve --dev --listen 127.0.0.1:8001 --backplane redis://127.0.0.1:6379
 
 Beside the channels:
   /healthz   ok, for as long as the program answers

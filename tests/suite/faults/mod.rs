@@ -23,6 +23,11 @@ macro_rules! on_every_store {
                 async fn redis() {
                     super::$scenario(Kind::Redis).await;
                 }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn nats() {
+                    super::$scenario(Kind::Nats).await;
+                }
             }
         )+
     };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tricast::backplane::Backplane;
 use tricast::{Draft, NotReady, PublishError, Tricast};
+use tricast_testkit::nats::Nats;
 use tricast_testkit::net::Proxy;
 use tricast_testkit::redis::Redis;
 
@@ -15,59 +16,69 @@ use crate::server::{Server, rules};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Redis,
+    Nats,
 }
 
 /// A server that keeps logs.
 pub(crate) enum Keeper {
     Redis(Redis),
+    Nats(Nats),
 }
 
 impl Keeper {
     fn start(kind: Kind) -> Self {
         match kind {
             Kind::Redis => Self::Redis(Redis::options().append_only().start()),
+            Kind::Nats => Self::Nats(Nats::start()),
         }
     }
 
     fn address(&self) -> SocketAddr {
         match self {
             Self::Redis(redis) => redis.address(),
+            Self::Nats(nats) => nats.address(),
         }
     }
 
     pub(crate) async fn node(&self, address: SocketAddr) -> Box<dyn Backplane> {
         match self {
             Self::Redis(_) => Box::new(tricast_redis::Redis::connect(format!("redis://{address}")).await.unwrap()),
+            Self::Nats(_) => Box::new(tricast_nats::Nats::connect(format!("nats://{address}")).await.unwrap()),
         }
     }
 
     pub(crate) fn kill(&mut self) {
         match self {
             Self::Redis(redis) => redis.kill(),
+            Self::Nats(nats) => nats.kill(),
         }
     }
 
     pub(crate) fn restart(&mut self) {
         match self {
             Self::Redis(redis) => redis.restart(),
+            Self::Nats(nats) => nats.restart(),
         }
     }
 
     pub(crate) fn restart_empty(&mut self) {
         match self {
             Self::Redis(redis) => redis.restart_empty(),
+            Self::Nats(nats) => nats.restart_empty(),
         }
     }
 
     pub(crate) fn pause(&self) {
         match self {
             Self::Redis(redis) => redis.pause(),
+            Self::Nats(nats) => nats.pause(),
         }
     }
 
     pub(crate) fn resume(&self) {
         match self {
             Self::Redis(redis) => redis.resume(),
+            Self::Nats(nats) => nats.resume(),
         }
     }
 }

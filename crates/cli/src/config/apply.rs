@@ -9,6 +9,7 @@ use tricast::{Builder, Jwt, Serve, Tricast};
 use super::Config;
 use super::auth::Key;
 use super::server::LISTEN;
+use crate::backplane::Backplane;
 
 /// What is said of the server beside the channels.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Serving {
     pub(crate) listen: SocketAddr,
     /// Under which path the channels are.
     pub(crate) mount: String,
+    /// Where the logs are kept, unless the command line says.
+    pub(crate) backplane: Backplane,
     /// Where a file says so; the library has defaults.
     bounds: Option<Bounds>,
 }
@@ -31,7 +34,7 @@ struct Bounds {
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { listen: LISTEN, mount: "/rt".to_owned(), bounds: None }
+        Self { listen: LISTEN, mount: "/rt".to_owned(), backplane: Backplane::Memory, bounds: None }
     }
 }
 
@@ -68,7 +71,7 @@ impl Config {
 
     /// What has the channels, and how to serve it.
     pub(crate) fn apply(self) -> (Builder, Serving) {
-        let Self { server, auth, limits, channels, file: _ } = self;
+        let Self { server, auth, limits, backplane, channels, file: _ } = self;
         let mut builder = Tricast::builder()
             .message_bytes(limits.message_bytes)
             .channels_per_connection(limits.channels_per_connection)
@@ -93,7 +96,7 @@ impl Config {
             write: limits.write_timeout,
             drain: server.drain,
         };
-        (builder, Serving { listen: server.listen, mount: server.mount, bounds: Some(bounds) })
+        (builder, Serving { listen: server.listen, mount: server.mount, backplane, bounds: Some(bounds) })
     }
 }
 

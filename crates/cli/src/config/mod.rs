@@ -27,6 +27,8 @@ pub(crate) use apply::{Serving, Signing};
 pub(crate) use problem::{ConfigError, HOW_TO_RULE};
 pub(crate) use value::parse_time;
 
+use crate::backplane::Backplane;
+
 use self::auth::Auth;
 use self::channel::ChannelRule;
 use self::limits::Limits;
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     server: Server,
     auth: Option<Auth>,
     limits: Limits,
+    backplane: Backplane,
     /// In the order of the file: the first that matches decides.
     channels: Vec<ChannelRule>,
 }
@@ -91,28 +94,19 @@ impl Config {
         let server = root.table("server", |section| server::read(section, folder));
         let auth = root.table("auth", |section| auth::read(section, folder));
         let limits = root.table("limits", limits::read);
-        root.table("backplane", backplane);
+        let backplane = root.table("backplane", backplane);
         let mut reader = channel::Reader::new(&auth);
         let channels = root.tables("channel", Fault::OneChannel, |section| reader.read(section));
         if !root.has("channel") {
             root.problem("channel", root.line(), Fault::NoChannel);
         }
         root.finish();
-        Some(Self { file: file.to_owned(), server, auth: auth.known(), limits, channels })
+        Some(Self { file: file.to_owned(), server, auth: auth.known(), limits, backplane, channels })
     }
 }
 
-/// Only the embedded one is there.
-fn backplane(section: &mut Section<'_>) {
-    let Some(url) = section.value("url", text) else { return };
-    let scheme = url.value.split_once("://").map_or(url.value.as_str(), |(scheme, _)| scheme);
-    match scheme {
-        "memory" => {}
-        "redis" | "rediss" => section.problem("url", url.line, Fault::NotYet("a backplane on Redis")),
-        "nats" | "tls" => section.problem("url", url.line, Fault::NotYet("a backplane on NATS")),
-        // An URL may bear a password, so it is not told.
-        _ => section.problem("url", url.line, Fault::Backplane),
-    }
+fn backplane(section: &mut Section<'_>) -> Backplane {
+    section.or("url", Backplane::Memory, |value| text(value)?.parse().map_err(Fault::Backplane))
 }
 
 /// Bytes of a file. A larger one is none that somebody wrote.

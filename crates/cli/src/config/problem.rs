@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use tricast::core::channel::{PatternProblem, RuleError};
 
+use crate::backplane::UnknownBackplane;
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -124,8 +126,8 @@ pub(super) enum Fault {
     TokenRequired,
     #[error("{0}")]
     Rule(RuleError),
-    #[error("is none of memory, redis://… and nats://…")]
-    Backplane,
+    #[error("{0}")]
+    Backplane(UnknownBackplane),
     #[error("{0} is not in this build yet")]
     NotYet(&'static str),
 }

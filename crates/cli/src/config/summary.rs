@@ -19,6 +19,7 @@ impl fmt::Display for Config {
         self.server.describe(f)?;
         describe_auth(self.auth.as_ref(), f)?;
         self.limits.describe(f)?;
+        line(f, "backplane", self.backplane.name())?;
         writeln!(f, "\nchannels, the first that matches decides:")?;
         self.channels.iter().zip(1..).try_for_each(|(channel, number)| channel.describe(number, f))
     }
