@@ -10,10 +10,10 @@ use super::Channel;
 use crate::bytes::DecodeError;
 use crate::checkpoint;
 use crate::entry::{Checkpoint, Entry, What};
-use crate::limits::{SAY_MS, TRIES};
+use crate::limits::{READING, SAY_MS, TRIES};
 use crate::replica::{Replica, Tail};
 use crate::shared::unavailable;
-use crate::store::{StoreError, Stored};
+use crate::store::{StoreError, Stored, within};
 
 /// Where a step towards the end led.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ enum Step {
 
 /// What a channel was before it is read anew.
 #[derive(Debug, Clone, Copy)]
-struct Before {
+pub(super) struct Before {
     epoch: Epoch,
     tail: Tail,
 }
@@ -50,10 +50,10 @@ impl Channel {
             return self.begin(0, 0, deadline).await;
         };
         let Some(tail) = self.replica.as_ref().map(|replica| replica.tail) else {
-            return self.read_anew(None, deadline).await;
+            return self.read_anew().await;
         };
         if last.sequence < tail.sequence {
-            return self.read_anew_instead(deadline).await;
+            return self.read_anew_instead().await;
         }
         let entry = match Entry::decode(&last.payload) {
             Ok(entry) => entry,
@@ -67,7 +67,7 @@ impl Channel {
             return Ok(Step::Arrived);
         }
         if last.sequence == tail.sequence {
-            return self.read_anew_instead(deadline).await;
+            return self.read_anew_instead().await;
         }
         let missed = self.shared.store.range(&self.stream, &self.subject, tail.sequence + 1, deadline).await;
         for stored in missed.map_err(unavailable)? {
@@ -75,19 +75,23 @@ impl Channel {
                 Ok(entry) if self.replica.as_ref().is_some_and(|replica| replica.is_next(&entry)) => {
                     self.apply(&entry, &stored);
                 }
-                Ok(_) | Err(_) => return self.read_anew_instead(deadline).await,
+                Ok(_) | Err(_) => return self.read_anew_instead().await,
             }
         }
         Ok(Step::Arrived)
     }
 
     /// Reads what is stored in place of what was believed.
-    async fn read_anew_instead(&mut self, deadline: Instant) -> Result<Step, BackplaneError> {
+    async fn read_anew_instead(&mut self) -> Result<Step, BackplaneError> {
         let before = self.replica.take().map(|replica| Before { epoch: replica.log.head().epoch, tail: replica.tail });
-        self.read_anew(before, deadline).await
+        self.before = before.or(self.before);
+        self.read_anew().await
     }
 
-    async fn read_anew(&mut self, before: Option<Before>, deadline: Instant) -> Result<Step, BackplaneError> {
+    /// Takes its time, for who cannot wait asks again: a channel that is not read is not served.
+    async fn read_anew(&mut self) -> Result<Step, BackplaneError> {
+        (self.replica, self.skipped) = (None, true);
+        let (before, deadline) = (self.before, within(READING));
         let all = self.shared.store.range(&self.stream, &self.subject, 1, deadline).await.map_err(unavailable)?;
         let (Some(first), Some(last)) = (all.first(), all.last()) else { return Ok(Step::Again) };
         let mut met = before.is_none_or(|before| first.sequence > before.tail.sequence);
@@ -101,16 +105,25 @@ impl Channel {
             last_id = entry.id;
             match &mut self.replica {
                 Some(replica) if replica.is_next(&entry) => self.apply(&entry, stored),
-                Some(_) if entry.what != What::Begins => {
+                Some(replica) if entry.what != What::Begins => {
+                    let gap = Some((replica.tail.sequence, stored.sequence));
+                    if self.gap != gap {
+                        (self.replica, self.gap) = (None, gap);
+                        return Ok(Step::Again);
+                    }
                     tracing::warn!(channel = %self.topic.name, "entries are missing amid a channel: a new epoch begins");
                     return self.begin(last.sequence, last_id_of(&all), deadline).await;
                 }
                 _ => match self.begin_with(&entry, stored, deadline).await? {
                     Step::Arrived => {}
-                    Step::Again => return Ok(Step::Again),
+                    Step::Again => {
+                        self.replica = None;
+                        return Ok(Step::Again);
+                    }
                 },
             }
         }
+        (self.before, self.gap) = (None, None);
         let forked = before.filter(|before| !met && self.epoch() == Some(before.epoch));
         if forked.is_some() {
             tracing::warn!(channel = %self.topic.name, "the store lost entries of a channel: a new epoch begins");
