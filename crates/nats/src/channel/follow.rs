@@ -106,21 +106,14 @@ impl Channel {
             match &mut self.replica {
                 Some(replica) if replica.is_next(&entry) => self.apply(&entry, stored),
                 Some(replica) if entry.what != What::Begins => {
-                    let gap = Some((replica.tail.sequence, stored.sequence));
-                    if self.gap != gap {
-                        (self.replica, self.gap) = (None, gap);
-                        return Ok(Step::Again);
-                    }
-                    tracing::warn!(channel = %self.topic.name, "entries are missing amid a channel: a new epoch begins");
-                    return self.begin(last.sequence, last_id_of(&all), deadline).await;
+                    let gap = (replica.tail.sequence, stored.sequence);
+                    return self.miss(gap, &all, deadline).await;
                 }
-                _ => match self.begin_with(&entry, stored, deadline).await? {
-                    Step::Arrived => {}
-                    Step::Again => {
-                        self.replica = None;
-                        return Ok(Step::Again);
+                _ => {
+                    if self.begin_with(&entry, stored, deadline).await? == Step::Again {
+                        return self.miss((stored.sequence, stored.sequence), &all, deadline).await;
                     }
-                },
+                }
             }
         }
         (self.before, self.gap) = (None, None);
@@ -130,6 +123,20 @@ impl Channel {
             return self.begin(last.sequence, last_id, deadline).await;
         }
         Ok(Step::Arrived)
+    }
+
+    /// Something is missing between two entries, or of a checkpoint. It may have been deleted while it was read, because
+    /// something newer took its place: then it is not missed again.
+    async fn miss(&mut self, gap: (u64, u64), all: &[Stored], deadline: Instant) -> Result<Step, BackplaneError> {
+        self.replica = None;
+        if self.gap != Some(gap) {
+            self.gap = Some(gap);
+            return Ok(Step::Again);
+        }
+        tracing::warn!(channel = %self.topic.name, "entries of a channel are missing: a new epoch begins");
+        let last = all.last().map_or(0, |last| last.sequence);
+        (self.before, self.gap) = (None, None);
+        self.begin(last, last_id_of(all), deadline).await
     }
 
     /// Makes a replica of the first entry that is stored.
@@ -148,7 +155,7 @@ impl Channel {
         Ok(Step::Arrived)
     }
 
-    /// The log that a checkpoint kept; `None` where another has taken its place.
+    /// The log that a checkpoint kept; `None` where parts of it are missing, or damaged.
     async fn read_checkpoint(&mut self, of: Checkpoint, deadline: Instant) -> Result<Option<Log>, BackplaneError> {
         let subjects = self.shared.store.names.parts(&self.topic.name, of.id);
         let parts = self.shared.store.range(&self.stream, &subjects, 1, deadline).await.map_err(unavailable)?;
@@ -156,9 +163,13 @@ impl Channel {
             return Ok(None);
         }
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.payload.iter().copied()).collect();
-        let snapshot = checkpoint::decode(&bytes)
-            .map_err(|error| unavailable(format!("a checkpoint of the channel cannot be read: {error}")))?;
-        Ok(Some(Log::restore(Kind::State, self.topic.rule.retention(), snapshot)))
+        match checkpoint::decode(&bytes) {
+            Ok(snapshot) => Ok(Some(Log::restore(Kind::State, self.topic.rule.retention(), snapshot))),
+            Err(error @ DecodeError::Version(_)) => {
+                Err(unavailable(format!("a checkpoint of the channel cannot be read: {error}")))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Begins an epoch after the entry with this sequence and id; both are 0 where there is none.

@@ -179,6 +179,24 @@ async fn what_cannot_be_read_ends_the_epoch_and_a_later_version_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_is_gone_ends_the_epoch() {
+    let server = nats::Nats::start();
+    let (nats, heard) = node(&server).await;
+    let topic = state("gone");
+    let before = nats.watch(&topic).await.unwrap();
+    for n in 0..300 {
+        append(&nats, &topic, text("x").key((n % 3).to_string())).await;
+    }
+    let purged = server.request("$JS.API.STREAM.PURGE.tc-states", r#"{"filter":"tc.part.>"}"#);
+    assert!(purged.contains("\"purged\":1"), "{purged}");
+    let (fresh, _) = node(&server).await;
+    let after = fresh.open(&topic).await.unwrap();
+    assert_ne!(after.epoch, before.epoch);
+    heard.uncertain("gone").await;
+    assert_eq!(nats.open(&topic).await.unwrap(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn streams_that_were_deleted_are_created_again_under_new_epochs() {
     let server = nats::Nats::start();
     let (nats, heard) = node(&server).await;
