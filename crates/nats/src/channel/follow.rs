@@ -50,7 +50,7 @@ impl Channel {
             return self.begin(0, 0, deadline).await;
         };
         let Some(tail) = self.replica.as_ref().map(|replica| replica.tail) else {
-            return self.read_anew().await;
+            return self.read_from(&last, deadline).await;
         };
         if last.sequence < tail.sequence {
             return self.read_anew_instead().await;
@@ -79,6 +79,18 @@ impl Channel {
             }
         }
         Ok(Step::Arrived)
+    }
+
+    /// Reads what is stored, whose last entry this is.
+    async fn read_from(&mut self, last: &Stored, deadline: Instant) -> Result<Step, BackplaneError> {
+        // What was before it has to be looked for among what is stored.
+        let entry = Entry::decode(&last.payload).ok().filter(|_| self.before.is_none());
+        if let Some(entry) = entry.filter(|entry| entry.what.needs_none_before())
+            && self.begin_with(&entry, last, deadline).await? == Step::Arrived
+        {
+            return Ok(Step::Arrived);
+        }
+        self.read_anew().await
     }
 
     /// Reads what is stored in place of what was believed.
