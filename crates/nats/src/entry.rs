@@ -52,6 +52,16 @@ pub(crate) enum What {
     Checkpoint(Checkpoint),
 }
 
+impl What {
+    /// Whether all of the log after it is known from it.
+    pub(crate) fn needs_none_before(&self) -> bool {
+        match self {
+            Self::Begins | Self::Checkpoint(_) => true,
+            Self::Changes(_) => false,
+        }
+    }
+}
+
 /// Which parts are a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checkpoint {

@@ -36,6 +36,9 @@ pub(crate) const CHECKPOINT_BYTES: u64 = 1 << 20;
 /// Entries of a stream that are stored beyond those that are needed, before they are deleted; or as many as are needed.
 pub(crate) const TRIM_ENTRIES: usize = 64;
 
+/// The longest that reading a channel anew takes; what takes longer is unavailable.
+pub(crate) const READING: Duration = Duration::from_secs(30);
+
 /// How often it is tried to find a channel's end before whoever asks is told that there is none.
 pub(crate) const TRIES: usize = 16;
 

@@ -190,7 +190,7 @@ impl Log {
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Appended { message, publisher, hold } => {
-                self.apply_message(message, publisher.as_ref(), hold.clone())
+                self.apply_message(message, publisher.as_ref(), hold.clone());
             }
             Change::Noted(note) => self.note(note),
         }

@@ -10,10 +10,10 @@ use super::Channel;
 use crate::bytes::DecodeError;
 use crate::checkpoint;
 use crate::entry::{Checkpoint, Entry, What};
-use crate::limits::{SAY_MS, TRIES};
+use crate::limits::{READING, SAY_MS, TRIES};
 use crate::replica::{Replica, Tail};
 use crate::shared::unavailable;
-use crate::store::{StoreError, Stored};
+use crate::store::{StoreError, Stored, within};
 
 /// Where a step towards the end led.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ enum Step {
 
 /// What a channel was before it is read anew.
 #[derive(Debug, Clone, Copy)]
-struct Before {
+pub(super) struct Before {
     epoch: Epoch,
     tail: Tail,
 }
@@ -50,10 +50,10 @@ impl Channel {
             return self.begin(0, 0, deadline).await;
         };
         let Some(tail) = self.replica.as_ref().map(|replica| replica.tail) else {
-            return self.read_anew(None, deadline).await;
+            return self.read_from(&last, deadline).await;
         };
         if last.sequence < tail.sequence {
-            return self.read_anew_instead(deadline).await;
+            return self.read_anew_instead().await;
         }
         let entry = match Entry::decode(&last.payload) {
             Ok(entry) => entry,
@@ -67,7 +67,7 @@ impl Channel {
             return Ok(Step::Arrived);
         }
         if last.sequence == tail.sequence {
-            return self.read_anew_instead(deadline).await;
+            return self.read_anew_instead().await;
         }
         let missed = self.shared.store.range(&self.stream, &self.subject, tail.sequence + 1, deadline).await;
         for stored in missed.map_err(unavailable)? {
@@ -75,19 +75,35 @@ impl Channel {
                 Ok(entry) if self.replica.as_ref().is_some_and(|replica| replica.is_next(&entry)) => {
                     self.apply(&entry, &stored);
                 }
-                Ok(_) | Err(_) => return self.read_anew_instead(deadline).await,
+                Ok(_) | Err(_) => return self.read_anew_instead().await,
             }
         }
         Ok(Step::Arrived)
     }
 
-    /// Reads what is stored in place of what was believed.
-    async fn read_anew_instead(&mut self, deadline: Instant) -> Result<Step, BackplaneError> {
-        let before = self.replica.take().map(|replica| Before { epoch: replica.log.head().epoch, tail: replica.tail });
-        self.read_anew(before, deadline).await
+    /// Reads what is stored, whose last entry this is.
+    async fn read_from(&mut self, last: &Stored, deadline: Instant) -> Result<Step, BackplaneError> {
+        // What was before it has to be looked for among what is stored.
+        let entry = Entry::decode(&last.payload).ok().filter(|_| self.before.is_none());
+        if let Some(entry) = entry.filter(|entry| entry.what.needs_none_before())
+            && self.begin_with(&entry, last, deadline).await? == Step::Arrived
+        {
+            return Ok(Step::Arrived);
+        }
+        self.read_anew().await
     }
 
-    async fn read_anew(&mut self, before: Option<Before>, deadline: Instant) -> Result<Step, BackplaneError> {
+    /// Reads what is stored in place of what was believed.
+    async fn read_anew_instead(&mut self) -> Result<Step, BackplaneError> {
+        let before = self.replica.take().map(|replica| Before { epoch: replica.log.head().epoch, tail: replica.tail });
+        self.before = before.or(self.before);
+        self.read_anew().await
+    }
+
+    /// Takes its time, for who cannot wait asks again: a channel that is not read is not served.
+    async fn read_anew(&mut self) -> Result<Step, BackplaneError> {
+        (self.replica, self.skipped) = (None, true);
+        let (before, deadline) = (self.before, within(READING));
         let all = self.shared.store.range(&self.stream, &self.subject, 1, deadline).await.map_err(unavailable)?;
         let (Some(first), Some(last)) = (all.first(), all.last()) else { return Ok(Step::Again) };
         let mut met = before.is_none_or(|before| first.sequence > before.tail.sequence);
@@ -101,22 +117,38 @@ impl Channel {
             last_id = entry.id;
             match &mut self.replica {
                 Some(replica) if replica.is_next(&entry) => self.apply(&entry, stored),
-                Some(_) if entry.what != What::Begins => {
-                    tracing::warn!(channel = %self.topic.name, "entries are missing amid a channel: a new epoch begins");
-                    return self.begin(last.sequence, last_id_of(&all), deadline).await;
+                Some(replica) if entry.what != What::Begins => {
+                    let gap = (replica.tail.sequence, stored.sequence);
+                    return self.miss(gap, &all, deadline).await;
                 }
-                _ => match self.begin_with(&entry, stored, deadline).await? {
-                    Step::Arrived => {}
-                    Step::Again => return Ok(Step::Again),
-                },
+                _ => {
+                    if self.begin_with(&entry, stored, deadline).await? == Step::Again {
+                        return self.miss((stored.sequence, stored.sequence), &all, deadline).await;
+                    }
+                }
             }
         }
+        (self.before, self.gap) = (None, None);
         let forked = before.filter(|before| !met && self.epoch() == Some(before.epoch));
         if forked.is_some() {
             tracing::warn!(channel = %self.topic.name, "the store lost entries of a channel: a new epoch begins");
             return self.begin(last.sequence, last_id, deadline).await;
         }
         Ok(Step::Arrived)
+    }
+
+    /// Something is missing between two entries, or of a checkpoint. It may have been deleted while it was read, because
+    /// something newer took its place: then it is not missed again.
+    async fn miss(&mut self, gap: (u64, u64), all: &[Stored], deadline: Instant) -> Result<Step, BackplaneError> {
+        self.replica = None;
+        if self.gap != Some(gap) {
+            self.gap = Some(gap);
+            return Ok(Step::Again);
+        }
+        tracing::warn!(channel = %self.topic.name, "entries of a channel are missing: a new epoch begins");
+        let last = all.last().map_or(0, |last| last.sequence);
+        (self.before, self.gap) = (None, None);
+        self.begin(last, last_id_of(all), deadline).await
     }
 
     /// Makes a replica of the first entry that is stored.
@@ -135,7 +167,7 @@ impl Channel {
         Ok(Step::Arrived)
     }
 
-    /// The log that a checkpoint kept; `None` where another has taken its place.
+    /// The log that a checkpoint kept; `None` where parts of it are missing, or damaged.
     async fn read_checkpoint(&mut self, of: Checkpoint, deadline: Instant) -> Result<Option<Log>, BackplaneError> {
         let subjects = self.shared.store.names.parts(&self.topic.name, of.id);
         let parts = self.shared.store.range(&self.stream, &subjects, 1, deadline).await.map_err(unavailable)?;
@@ -143,9 +175,13 @@ impl Channel {
             return Ok(None);
         }
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.payload.iter().copied()).collect();
-        let snapshot = checkpoint::decode(&bytes)
-            .map_err(|error| unavailable(format!("a checkpoint of the channel cannot be read: {error}")))?;
-        Ok(Some(Log::restore(Kind::State, self.topic.rule.retention(), snapshot)))
+        match checkpoint::decode(&bytes) {
+            Ok(snapshot) => Ok(Some(Log::restore(Kind::State, self.topic.rule.retention(), snapshot))),
+            Err(error @ DecodeError::Version(_)) => {
+                Err(unavailable(format!("a checkpoint of the channel cannot be read: {error}")))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Begins an epoch after the entry with this sequence and id; both are 0 where there is none.

@@ -26,6 +26,7 @@ use tricast_core::log::{Appended, Log};
 use tricast_core::message::Draft;
 use tricast_core::position::Epoch;
 
+use self::follow::Before;
 use crate::entry::Entry;
 use crate::limits::{DRAFTS, IDLE};
 use crate::replica::{Replica, appended};
@@ -73,6 +74,12 @@ pub(crate) struct Channel {
     news: Option<Subscriber>,
     /// The epoch that who watches knows of.
     told: Option<Epoch>,
+    /// What it was before it had to be read anew, until it is.
+    before: Option<Before>,
+    /// Where entries were missing when it was read: between these two. It may have been a purge that was under way.
+    gap: Option<(u64, u64)>,
+    /// It was read anew, so entries may have been skipped.
+    skipped: bool,
     /// An entry of which is not known whether it was stored, and whether it has been seen.
     awaited: Option<(u64, bool)>,
     asked_at: Instant,
@@ -101,6 +108,9 @@ impl Channel {
             watched: false,
             news: None,
             told: None,
+            before: None,
+            gap: None,
+            skipped: false,
             awaited: None,
             asked_at: Instant::now(),
             bytes: 0,

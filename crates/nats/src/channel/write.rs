@@ -147,10 +147,12 @@ impl Channel {
 
     /// Whether an entry was stored of which that was not known. If not it never will be, for others are in its way.
     async fn find_out(&mut self, id: u64, deadline: Instant) -> Result<bool, BackplaneError> {
-        self.awaited = Some((id, false));
+        (self.awaited, self.skipped) = (Some((id, false)), false);
         let confirmed = self.confirm(deadline).await;
         let stored = self.awaited.take().is_some_and(|(_, seen)| seen);
         match confirmed {
+            // It may have been among what was deleted since.
+            Ok(()) if !stored && self.skipped => Err(unknown("the channel had to be read anew")),
             Ok(()) => Ok(stored),
             Err(error) => Err(unknown(error)),
         }

@@ -134,6 +134,7 @@ async fn a_state_without_keys_that_nobody_asked_for_in_a_day_is_forgotten_and_no
     assert_eq!(stored(&server, "tc-states"), 6);
     // Once an hour and a half, by its clock, everything is looked at.
     clock.advance(35 * HOUR);
+    // That it deleted nothing is told by nobody: it looks each second.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(stored(&server, "tc-states"), 6, "at {}", clock.wall_ms());
     clock.advance(3 * HOUR);

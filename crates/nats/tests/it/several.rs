@@ -86,8 +86,8 @@ fn publisher() -> &'static tricast_core::access::Scope {
 #[tokio::test(flavor = "multi_thread")]
 async fn news_that_did_not_come_are_read_and_told() {
     let (server, topic) = (nats::Nats::start(), stream("news"));
-    // A stream that republishes nothing tells nobody anything.
-    let silent = r#"{"name":"tc-logs","subjects":["tc.log.*"],"storage":"file","discard":"new","allow_direct":true}"#;
+    // A stream that republishes nothing tells nobody anything, and one that may not be asked directly is asked otherwise.
+    let silent = r#"{"name":"tc-logs","subjects":["tc.log.*"],"storage":"file","discard":"new"}"#;
     let created = server.request("$JS.API.STREAM.CREATE.tc-logs", silent);
     assert!(!created.contains("\"error\""), "{created}");
     let ((writer, _), (watcher, heard)) = (node(&server).await, node(&server).await);

@@ -17,6 +17,7 @@ const RULES: &[MayKnow] = &[
     MayKnow { package: "tricast", normal: &["tricast-core"], dev: &[TESTKIT] },
     MayKnow { package: "tricast-client", normal: &["tricast-core"], dev: &["tricast", TESTKIT] },
     MayKnow { package: "tricast-redis", normal: &["tricast-core"], dev: &[TESTKIT] },
+    MayKnow { package: "tricast-nats", normal: &["tricast-core"], dev: &[TESTKIT] },
     MayKnow { package: "tricast-cli", normal: &["tricast", "tricast-client"], dev: &[TESTKIT] },
     MayKnow { package: TESTKIT, normal: &["tricast-core"], dev: &[] },
     MayKnow { package: "chat", normal: &["tricast"], dev: &[TESTKIT] },
