@@ -52,7 +52,7 @@ fn app(tricast: &Tricast) -> Router {
 }
 
 async fn start(app: impl FnOnce(&Tricast) -> Router) -> Server {
-    Server::start_app(Backplane::Memory, |builder| builder, |serve| serve, app).await
+    Server::start_app(|builder| builder, |serve| serve, app).await
 }
 
 /// The application has decided that the caller may read: the rule's `subscribe` is not asked.

@@ -29,18 +29,25 @@ macro_rules! over_transports {
     ($scenario:ident: $($name:ident $transport:ident),+) => {
         mod $scenario {
             use super::$scenario as scenario;
-            mod memory {
-                use super::scenario;
-                use crate::client::Transport;
-                use crate::matrix::Case;
-                use crate::server::Backplane;
-                $(
-                    #[tokio::test]
-                    async fn $name() {
-                        scenario(Case { transport: Transport::$transport, backplane: Backplane::Memory }).await;
-                    }
-                )+
-            }
+            on_backplane!(scenario, memory Memory: $($name $transport),+);
+            on_backplane!(scenario, store Store: $($name $transport),+);
+        }
+    };
+}
+
+macro_rules! on_backplane {
+    ($scenario:ident, $module:ident $backplane:ident: $($name:ident $transport:ident),+) => {
+        mod $module {
+            use super::$scenario;
+            use crate::client::Transport;
+            use crate::matrix::Case;
+            use crate::server::Backplane;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    $scenario(Case { transport: Transport::$transport, backplane: Backplane::$backplane }).await;
+                }
+            )+
         }
     };
 }

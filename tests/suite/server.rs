@@ -1,29 +1,26 @@
 //! A node under test, on a free port.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, JoinSet};
 use tricast::{Access, Appended, Builder, Draft, Rule, Serve, Tricast};
 use tricast_testkit::clock::VirtualClock;
+use tricast_testkit::entropy::Seeded;
+use tricast_testkit::store::Store;
 
-/// Where the logs are kept.
+/// Where the logs are kept. On any but the first a server is two nodes behind a load balancer, which gives each
+/// connection to the other node than the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backplane {
     /// In the node's own memory.
     Memory,
-}
-
-impl Backplane {
-    /// A builder on this backplane, empty but for the rules of [`rules`].
-    fn builder(self) -> Builder {
-        match self {
-            Self::Memory => rules(Tricast::builder()),
-        }
-    }
+    /// In a store in this process.
+    Store,
 }
 
 /// What `few:` channels keep, and how many keys `small:` ones may have.
@@ -52,14 +49,16 @@ fn rules(builder: Builder) -> Builder {
         .rule("typing:{room}", state().ttl(BRIEF))
 }
 
-/// A running node. It ends, and its connections are cut, when this value goes.
+/// A running node, or two. It ends, and its connections are cut, when this value goes.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// The node, or the first of the two.
     pub(crate) tricast: Tricast,
     pub(crate) address: SocketAddr,
     clock: Arc<VirtualClock>,
     backplane: Backplane,
-    task: JoinHandle<()>,
+    /// What serves the nodes, and the load balancer before them.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -71,27 +70,57 @@ impl Server {
     pub(crate) async fn start_with(
         backplane: Backplane,
         build: impl FnOnce(Builder) -> Builder,
-        settle: impl FnOnce(Serve) -> Serve,
+        settle: impl Fn(Serve) -> Serve,
     ) -> Self {
-        let mount = |tricast: &Tricast| Router::new().nest("/rt", tricast.router());
-        Self::start_app(backplane, build, settle, mount).await
+        Self::start_nodes(backplane, build, settle, mount).await
     }
 
-    /// Starts an application around a node.
+    /// Starts an application around a node, which is alone.
     pub(crate) async fn start_app(
-        backplane: Backplane,
         build: impl FnOnce(Builder) -> Builder,
-        settle: impl FnOnce(Serve) -> Serve,
+        settle: impl Fn(Serve) -> Serve,
         app: impl FnOnce(&Tricast) -> Router,
     ) -> Self {
+        let app = Mutex::new(Some(app));
+        let once = |tricast: &Tricast| app.lock().unwrap().take().map(|app| app(tricast)).unwrap_or_default();
+        Self::start_nodes(Backplane::Memory, build, settle, once).await
+    }
+
+    async fn start_nodes(
+        backplane: Backplane,
+        build: impl FnOnce(Builder) -> Builder,
+        settle: impl Fn(Serve) -> Serve,
+        mount: impl Fn(&Tricast) -> Router,
+    ) -> Self {
         let clock = Arc::new(VirtualClock::default());
-        let builder = build(backplane.builder().clock(Arc::clone(&clock) as _));
-        let tricast = builder.build().await.unwrap();
-        let listener = tricast::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serve = settle(tricast::serve(listener, app(&tricast)));
-        let task = tokio::spawn(async move { serve.await.unwrap() });
-        Self { tricast, address, clock, backplane, task }
+        let builder = build(rules(Tricast::builder()).clock(Arc::clone(&clock) as _));
+        let builders = match backplane {
+            Backplane::Memory => vec![builder],
+            Backplane::Store => {
+                let store = Store::new(Arc::clone(&clock) as _, Arc::new(Seeded::new(1)));
+                vec![builder.clone().backplane(store.node()), builder.backplane(store.node())]
+            }
+        };
+        let mut nodes = Vec::new();
+        for builder in builders {
+            nodes.push(builder.build().await.unwrap());
+        }
+        let (mut tasks, mut addresses) = (Vec::new(), Vec::new());
+        for tricast in &nodes {
+            let listener = tricast::bind("127.0.0.1:0").await.unwrap();
+            addresses.push(listener.local_addr().unwrap());
+            let serve = settle(tricast::serve(listener, mount(tricast)));
+            tasks.push(tokio::spawn(async move { serve.await.unwrap() }));
+        }
+        let address = match addresses[..] {
+            [alone] => alone,
+            _ => {
+                let (address, task) = balance(addresses).await;
+                tasks.push(task);
+                address
+            }
+        };
+        Self { tricast: nodes.swap_remove(0), address, clock, backplane, tasks }
     }
 
     /// A node that keeps one channel, `chat:a`, and has no room for a second as long as the reader is held.
@@ -149,6 +178,27 @@ impl Server {
     }
 }
 
+fn mount(tricast: &Tricast) -> Router {
+    Router::new().nest("/rt", tricast.router())
+}
+
+/// Passes each connection on to the next of the nodes. Ends with the task.
+async fn balance(nodes: Vec<SocketAddr>) -> (SocketAddr, JoinHandle<()>) {
+    let listener = tricast::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut passing = JoinSet::new();
+        for node in nodes.into_iter().cycle() {
+            let (mut client, _) = listener.accept().await.unwrap();
+            passing.spawn(async move {
+                let mut node = TcpStream::connect(node).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut node).await
+            });
+        }
+    });
+    (address, task)
+}
+
 /// Lets time pass by which timers go off, but not the node's clock.
 pub(crate) async fn pass_on_timers(time: Duration) {
     tokio::time::pause();
@@ -158,6 +208,6 @@ pub(crate) async fn pass_on_timers(time: Duration) {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

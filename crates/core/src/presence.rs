@@ -11,8 +11,9 @@
 //! what a member shows, its coming and its leaving are.
 //!
 //! # Whose member it is
-//! A removal names the entry that it removes by its seq. If the member has meanwhile been written by somebody else (the
-//! client has reached another node), the log refuses the removal, and that is the end of it here.
+//! A client may reach another node before this one has noticed that it left. The log knows which nodes hold a member
+//! ([`crate::message::Hold`]): the other one finds it there ([`Presence::found`]) and nothing is appended, and what this
+//! one removes later is its hold, and the member only if nobody else holds it.
 //!
 //! # Bounds
 //! A channel has as many members as its state has keys, and a node [`PRESENCE_PER_NODE`] on all of them. Who comes
@@ -50,7 +51,7 @@ pub struct Who {
 pub enum Change {
     /// The member's entry, whether or not there is one.
     Show(Member),
-    /// Its removal, if its entry is still the one with this seq.
+    /// This node holds it no more: its removal, if nobody else does. Its entry was the one with this seq.
     Remove(Seq),
 }
 
@@ -253,6 +254,34 @@ impl Presence {
         self.forget_settled(who);
     }
 
+    /// Tells that the log shows the member already, as another node wrote it: it has been there since then, and goes on
+    /// showing what it shows, unless it has something of its own to show. In place of [`Presence::written`].
+    pub fn found(&mut self, who: &Who, seq: Seq, member: Member) {
+        let Some(place) = self.place_mut(who) else { return };
+        place.writing = false;
+        let Member { data, since, .. } = member;
+        place.since = since;
+        place.data = place.data.take().or_else(|| data.clone());
+        place.entry = Some(Entry { seq, since, data });
+        self.forget_settled(who);
+    }
+
+    /// Whether anything of the log is left is not known: forgets what is in it, on a channel or on all. Who is returned has
+    /// to be written anew.
+    pub fn doubt(&mut self, channel: Option<&ChannelName>) -> Vec<Who> {
+        let mut doubted = Vec::new();
+        for (name, places) in &mut self.channels {
+            if channel.is_some_and(|channel| channel != name) {
+                continue;
+            }
+            for ((user, client), place) in places.iter_mut().filter(|(_, place)| !place.gone) {
+                place.entry = None;
+                doubted.push(Who { channel: name.clone(), user: user.clone(), client: client.clone() });
+            }
+        }
+        doubted
+    }
+
     /// Whether anybody has, or had until lately, a place on the channel.
     #[must_use]
     pub fn has_members(&self, channel: &ChannelName) -> bool {
@@ -360,6 +389,33 @@ mod tests {
 
     fn shown(who: &Who, data: Option<&str>, since: u64) -> Change {
         Change::Show(Member { client: who.client.clone(), user: None, data: data.map(json), since })
+    }
+
+    #[test]
+    fn who_is_found_as_another_node_wrote_it_has_been_there_since_then() {
+        let (mut presence, a) = (Presence::new(10), who("x", "a"));
+        presence.hold(&a, None, 9);
+        assert_eq!(presence.next(&a), Some(shown(&a, None, 9)));
+        presence.found(&a, seq(4), Member { client: a.client.clone(), user: None, data: Some(json("1")), since: 2 });
+        assert_eq!((presence.next(&a), presence.shown(&a)), (None, Some(&json("1"))));
+        presence.show(&a, json("2"));
+        assert_eq!(presence.next(&a), Some(shown(&a, Some("2"), 2)));
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_written_anew_and_who_has_gone_is_not() {
+        let mut presence = Presence::new(10);
+        let [a, b, c] = [who("x", "a"), who("x", "b"), who("y", "c")];
+        for who in [&a, &b, &c] {
+            presence.hold(who, None, 7);
+            settle(&mut presence, who, Outcome::Written(seq(1)));
+        }
+        presence.release(&b, GRACE);
+        presence.expire(GRACE);
+        assert_eq!(presence.doubt(Some(&a.channel)), slice::from_ref(&a));
+        assert_eq!(presence.next(&a), Some(shown(&a, None, 7)));
+        assert_eq!((presence.next(&b), presence.next(&c)), (Some(Change::Remove(seq(1))), None));
+        assert_eq!(presence.doubt(None).len(), 2);
     }
 
     #[test]

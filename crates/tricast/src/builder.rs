@@ -11,6 +11,7 @@ use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{CHANNELS_PER_CONNECTION, MESSAGE_BYTES};
 
 use crate::auth::{AnyAuthenticator, Authenticator, Nobody};
+use crate::cluster::Cluster;
 use crate::edge::EdgeSettings;
 use crate::handle::Tricast;
 use crate::hooks::{HOOK_TIMEOUT, HooksBuilder, HooksProblem};
@@ -33,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often old messages and unused channels are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// How often the tasks of a node look whether it is still there.
+const GONE: Duration = Duration::from_secs(1);
+
 /// Builds a [`Tricast`]. Setters take anything; [`Builder::build`] says what is wrong.
 ///
 /// # Examples
@@ -49,6 +53,7 @@ const MAINTENANCE: Duration = Duration::from_secs(60);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use]
 pub struct Builder {
     rules: Vec<(String, Rule)>,
@@ -239,9 +244,17 @@ impl Builder {
         // The log of what is taken back is none of the application's channels.
         let capacity = Capacity { channels: self.capacity.channels + 1, ..self.capacity };
         let (config, auth) = (self.config, self.auth);
+        let is_shared = self.backplane.is_some();
         let (logs, chores) = logs(self.backplane, capacity, &clock, &*entropy);
-        let hub = Arc::new(Hub::new(Parts { config, edge, rules, auth, hooks, logs, clock, entropy }));
+        let cluster = is_shared.then(|| Arc::new(Cluster::new(Arc::clone(&logs), &*entropy)));
+        let parts = Parts { config, edge, rules, auth, hooks, logs, cluster: cluster.clone(), clock, entropy };
+        let hub = Arc::new(Hub::new(parts));
         tokio::spawn(until_gone(Arc::downgrade(&hub), chores));
+        if let Some(cluster) = cluster {
+            tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&cluster).keep_lease()));
+            tokio::spawn(until_gone(Arc::downgrade(&hub), cluster.watch_over()));
+            tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).watch_over()));
+        }
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.presence).run()));
         tokio::spawn(until_gone(Arc::downgrade(&hub), Arc::clone(&hub.revocations).run()));
         tokio::spawn(maintain(Arc::downgrade(&hub)));
@@ -278,7 +291,7 @@ fn logs(
 /// Runs a task of this node for as long as the node is there.
 async fn until_gone(hub: std::sync::Weak<Hub>, task: impl Future<Output = ()>) {
     let gone = async {
-        let mut ticks = tokio::time::interval(MAINTENANCE);
+        let mut ticks = tokio::time::interval(GONE);
         while hub.strong_count() > 0 {
             ticks.tick().await;
         }

@@ -43,6 +43,7 @@
 
 pub mod auth;
 mod builder;
+mod cluster;
 mod commands;
 mod edge;
 mod ending;

@@ -63,7 +63,7 @@ fn members(page: &Page) -> Vec<Member> {
 }
 
 /// The member of an entry. The hub alone writes them, so each is one.
-fn member(message: &Message) -> Option<Member> {
+pub(crate) fn member(message: &Message) -> Option<Member> {
     match message.payload.as_ref()? {
         Payload::Json(json) => Member::parse(json.as_str()).ok(),
         Payload::Binary(_) => None,

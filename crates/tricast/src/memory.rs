@@ -37,8 +37,24 @@ impl Memory {
         }
     }
 
+    /// The channel, after the keys have left whose time is over, be it that their task has not come to it yet.
+    fn known(&self, topic: &Topic) -> Known {
+        self.expire_due(topic);
+        self.feeds.known(&topic.name)
+    }
+
+    fn expire_due(&self, topic: &Topic) {
+        if topic.rule.kind() == Kind::Stream {
+            return;
+        }
+        let next_expiry = self.feeds.get(&topic.name).and_then(|feed| feed.with_log(|log| log.next_expiry()));
+        if next_expiry.is_some_and(|at| at <= self.clock.wall_ms()) {
+            self.expire_now(&topic.name);
+        }
+    }
+
     fn head(&self, topic: &Topic) -> Head {
-        let feed = match self.feeds.known(&topic.name) {
+        let feed = match self.known(topic) {
             Known::Alive(feed) => feed,
             Known::Empty(head) => return head,
         };
@@ -49,6 +65,7 @@ impl Memory {
     }
 
     fn append_now(&self, topic: &Topic, draft: Draft, publisher: &Scope) -> Result<Appended, BackplaneError> {
+        self.expire_due(topic);
         let feed = match self.emptied_by(topic, &draft) {
             Some(feed) => feed,
             None => self.feeds.obtain_to_append(topic)?,
@@ -108,7 +125,7 @@ impl Memory {
     }
 
     fn read_now(&self, topic: &Topic, after: Position, limit: Limit) -> Slice {
-        let feed = match self.feeds.known(&topic.name) {
+        let feed = match self.known(topic) {
             Known::Alive(feed) => feed,
             Known::Empty(head) => return Slice { head, messages: Vec::new(), to: after.seq },
         };
@@ -125,7 +142,7 @@ impl Memory {
 
 impl Memory {
     fn read_back_now(&self, topic: &Topic, before: Option<Seq>, limit: Limit) -> (Head, Page) {
-        let feed = match self.feeds.known(&topic.name) {
+        let feed = match self.known(topic) {
             Known::Alive(feed) => feed,
             Known::Empty(head) => return (head, Page { messages: Vec::new(), more: false }),
         };
@@ -210,6 +227,9 @@ impl Backplane for Memory {
         Box::pin(async { Health::Up })
     }
 }
+
+#[cfg(test)]
+mod behaviour;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,11 @@
 //! lives; one task for the node sleeps until the next place is over. What has to be written is written by a task of its
 //! own, so that a connection that ends in the middle of it leaves nothing half done.
 //!
+//! # Several nodes
+//! Where nodes share a store ([`Cluster`]) the log knows which of them hold a member. One that another node has written
+//! is found, and nothing is appended; it leaves when the last node lets go. What was written and may be lost (the log
+//! began anew, or this node was taken for dead) is written again.
+//!
 //! # Order
 //! [`Presence::join`] resolves when the member is in the log, so whoever is told `subscribed` finds itself listed.
 
@@ -19,15 +24,18 @@ use tricast_core::channel::{ChannelName, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::json::Json;
 use tricast_core::limits::STATE_KEEP;
-use tricast_core::log::Appended;
+use tricast_core::log::{Appended, Limit};
 use tricast_core::message::Draft;
+use tricast_core::position::{Position, Seq};
 use tricast_core::presence::{Change, Outcome, Presence as Places, Who};
 use tricast_core::protocol::ClientId;
 use tricast_core::protocol::event::Member;
 use tricast_core::wake::Bell;
 
+use crate::cluster::Cluster;
 use crate::expiry::sleep_unless_sooner;
 use crate::hub::{Feed, Logs};
+use crate::members;
 
 pub(crate) struct Presence {
     state: Mutex<State>,
@@ -38,8 +46,10 @@ pub(crate) struct Presence {
     /// The rule of all members' channels.
     rule: Arc<Rule>,
     publisher: Scope,
-    /// Makes of a user that is not to be shown what is shown in its place: the same for the same user, on one channel.
-    disguise: SipHasher24,
+    /// By what users are disguised who are not to be shown, where there is no other node.
+    secret: (u64, u64),
+    /// The other nodes on the same store, if it is one that nodes share.
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// Guarded by a lock that is taken alone, and never held while anything is written.
@@ -51,7 +61,9 @@ struct State {
 
 struct Kept {
     /// The log of the members' channel, which is not forgotten while somebody is there.
-    _feed: Arc<Feed>,
+    feed: Arc<Feed>,
+    /// Its life in which the members were written.
+    life: u32,
     /// Whether members bear their user's id.
     shows_user: bool,
 }
@@ -73,7 +85,7 @@ pub(crate) struct Membership {
 }
 
 /// Why a member does not show what it wants to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotShown {
     /// The members' channel has no room for it.
     Full,
@@ -82,16 +94,22 @@ pub(crate) enum NotShown {
 }
 
 impl Presence {
-    pub(crate) fn new(logs: Arc<Logs>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
+    pub(crate) fn new(
+        logs: Arc<Logs>,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        cluster: Option<Arc<Cluster>>,
+    ) -> Self {
         let most = usize::try_from(STATE_KEEP).unwrap_or(usize::MAX);
         Self {
             state: Mutex::new(State { places: Places::new(most), kept: HashMap::new() }),
             sooner: Bell::default(),
             logs,
             clock,
-            rule: Arc::new(Rule::state().keep(STATE_KEEP)),
+            rule: Arc::new(members()),
             publisher: Identity::Server.scope(),
-            disguise: SipHasher24::new_with_keys(entropy.next_u64(), entropy.next_u64()),
+            secret: (entropy.next_u64(), entropy.next_u64()),
+            cluster,
         }
     }
 
@@ -114,12 +132,17 @@ impl Presence {
         let (channel, shows_user) = (&topic.name, topic.rule.shows_user());
         let who = Who { channel: channel.clone(), user, client };
         let feed = self.logs.feeds.obtain(&self.topic(channel)).ok()?;
+        if self.cluster.is_some() {
+            // What it does not answer now is tried again with what is to be written.
+            drop(self.logs.watch(&feed).await);
+        }
         {
             let mut state = self.lock();
             if !state.places.hold(&who, data, self.clock.wall_ms()) {
                 return None;
             }
-            state.kept.entry(channel.clone()).or_insert(Kept { _feed: feed, shows_user });
+            let life = feed.life();
+            state.kept.entry(channel.clone()).or_insert(Kept { feed, life, shows_user });
         }
         let membership = Membership { presence: Arc::clone(self), who, linger };
         // Where its entry did not get into the log it is a member all the same, and is tried again.
@@ -159,53 +182,110 @@ impl Presence {
     }
 
     async fn write(&self, who: &Who, first: Change) -> Result<(), NotShown> {
-        let topic = self.topic(&who.channel);
         let mut next = Some(first);
         let mut result = Ok(());
         while let Some(change) = next {
-            let outcome = match self.draft(who, &change) {
-                Some(draft) => outcome(self.logs.backplane.append(&topic, draft, &self.publisher).await),
-                None => Outcome::Refused,
+            let wrote = self.append(who, &change).await;
+            result = match (&wrote, &change) {
+                (Wrote::Outcome(Outcome::Failed), _) => Err(NotShown::Unavailable),
+                (Wrote::Outcome(Outcome::Refused), Change::Show(_)) => Err(NotShown::Full),
+                _ => Ok(()),
             };
             let now = self.clock.monotonic();
             next = self.change(&who.channel, |places| {
-                places.written(who, &change, outcome, now);
-                if outcome == Outcome::Failed { None } else { places.next(who) }
+                match wrote {
+                    Wrote::Found(seq, member) => places.found(who, seq, member),
+                    Wrote::Outcome(outcome) => places.written(who, &change, outcome, now),
+                }
+                if result == Err(NotShown::Unavailable) { None } else { places.next(who) }
             });
-            result = match (outcome, &change) {
-                (Outcome::Failed, _) => Err(NotShown::Unavailable),
-                (Outcome::Refused, Change::Show(_)) => Err(NotShown::Full),
-                (Outcome::Refused, Change::Remove(_)) | (Outcome::Written(_), _) => Ok(()),
-            };
         }
         result
     }
 
-    /// `None` if the member would nest too deep for a message. What a command or a query may bring does not.
-    fn draft(&self, who: &Who, change: &Change) -> Option<Draft> {
-        let shows_user = self.lock().kept.get(&who.channel).is_some_and(|kept| kept.shows_user);
-        let key = self.key(who, shows_user);
-        match change {
-            Change::Show(member) if shows_user => Some(Draft::json_text(&member.to_json()).ok()?.key(key)),
-            Change::Show(member) => {
-                let member = Member { user: None, ..member.clone() };
-                Some(Draft::json_text(&member.to_json()).ok()?.key(key))
-            }
-            Change::Remove(seq) => Some(Draft::delete(key).only_if(*seq)),
+    async fn append(&self, who: &Who, change: &Change) -> Wrote {
+        match self.try_append(who, change).await {
+            Ok(wrote) => wrote,
+            Err(BackplaneError::Refused(_)) => Wrote::Outcome(Outcome::Refused),
+            Err(_) => Wrote::Outcome(Outcome::Failed),
         }
     }
 
-    /// The member's key: its user is part of it, so that nobody takes another's place by borrowing a client id.
-    fn key(&self, who: &Who, shows_user: bool) -> String {
-        match &who.user {
-            None => who.client.as_str().to_owned(),
-            Some(user) if shows_user => format!("{user}/{}", who.client.as_str()),
-            Some(user) => {
-                let mut disguise = self.disguise;
-                (who.channel.as_str(), user.as_str()).hash(&mut disguise);
-                format!("~{:016x}/{}", disguise.finish(), who.client.as_str())
+    async fn try_append(&self, who: &Who, change: &Change) -> Result<Wrote, BackplaneError> {
+        let secret = match &self.cluster {
+            Some(cluster) => {
+                cluster.hold(&who.channel).await?;
+                cluster.secret().await?
+            }
+            None => self.secret,
+        };
+        let topic = self.topic(&who.channel);
+        let Some(draft) = self.draft(who, change, secret) else { return Ok(Wrote::Outcome(Outcome::Refused)) };
+        let Appended { position, duplicate } = self.logs.backplane.append(&topic, draft, &self.publisher).await?;
+        if duplicate && matches!(change, Change::Show(_)) {
+            let before = Position::new(position.epoch, position.seq.back(1));
+            let slice = self.logs.backplane.read(&topic, before, Limit { messages: 1, bytes: 0 }).await?;
+            let entry = slice.messages.first().filter(|message| message.seq == position.seq);
+            if let Some(member) = entry.and_then(|message| members::member(message)) {
+                return Ok(Wrote::Found(position.seq, member));
             }
         }
+        Ok(Wrote::Outcome(Outcome::Written(position.seq)))
+    }
+
+    /// `None` if the member would nest too deep for a message. What a command or a query may bring does not.
+    fn draft(&self, who: &Who, change: &Change, secret: (u64, u64)) -> Option<Draft> {
+        let shows_user = self.lock().kept.get(&who.channel).is_some_and(|kept| kept.shows_user);
+        let key = key(who, shows_user, secret);
+        let holder = self.cluster.as_ref().map_or_else(|| Arc::from("here"), |cluster| Arc::clone(cluster.node()));
+        match change {
+            Change::Show(member) => {
+                let shown = if shows_user { member.clone() } else { Member { user: None, ..member.clone() } };
+                let shows = shown.data.as_ref().map(|data| fingerprint(data.as_str()));
+                Some(Draft::json_text(&shown.to_json()).ok()?.key(key).held_by(holder, shows))
+            }
+            Change::Remove(_) => Some(Draft::delete(key).held_by(holder, None)),
+        }
+    }
+
+    /// Writes anew what may be lost, and says where there are members no more, for ever. Nothing without other nodes.
+    pub(crate) async fn watch_over(self: Arc<Self>) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        let mut lives = cluster.lives();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = cluster.lives();
+            if now != lives {
+                lives = now;
+                cluster.hold_anew().await;
+                self.write_anew(None).await;
+            }
+            for channel in self.channels_begun_anew() {
+                self.write_anew(Some(&channel)).await;
+            }
+            cluster.tidy(|channel| self.lock().kept.contains_key(channel)).await;
+        }
+    }
+
+    async fn write_anew(self: &Arc<Self>, channel: Option<&ChannelName>) {
+        let doubted = self.lock().places.doubt(channel);
+        for who in doubted {
+            // What failed is due again.
+            drop(self.settle(&who).await);
+        }
+    }
+
+    /// The channels whose members' log is another than that in which they were written.
+    fn channels_begun_anew(&self) -> Vec<ChannelName> {
+        let mut state = self.lock();
+        let mut anew = Vec::new();
+        for (channel, kept) in &mut state.kept {
+            let life = kept.feed.life();
+            if std::mem::replace(&mut kept.life, life) != life {
+                anew.push(channel.clone());
+            }
+        }
+        anew
     }
 
     /// Changes places on a channel, lets go of its log if nobody is there any more, and sees to what is due.
@@ -255,10 +335,38 @@ impl Drop for Membership {
     }
 }
 
-fn outcome(appended: Result<Appended, BackplaneError>) -> Outcome {
-    match appended {
-        Ok(appended) => Outcome::Written(appended.position.seq),
-        Err(BackplaneError::Refused(_)) => Outcome::Refused,
-        Err(_) => Outcome::Failed,
+/// What became of a change.
+enum Wrote {
+    Outcome(Outcome),
+    /// The member is there, as another node wrote it.
+    Found(Seq, Member),
+}
+
+/// The rule of all members' channels.
+pub(crate) fn members() -> Rule {
+    Rule::state().keep(STATE_KEEP)
+}
+
+/// How often it is looked for what has to be written anew.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The member's key: its user is part of it, so that nobody takes another's place by borrowing a client id. Who is not to
+/// be shown is disguised: as the same for the same user, on one channel.
+fn key(who: &Who, shows_user: bool, secret: (u64, u64)) -> String {
+    match &who.user {
+        None => who.client.as_str().to_owned(),
+        Some(user) if shows_user => format!("{user}/{}", who.client.as_str()),
+        Some(user) => {
+            let mut disguise = SipHasher24::new_with_keys(secret.0, secret.1);
+            (who.channel.as_str(), user.as_str()).hash(&mut disguise);
+            format!("~{:016x}/{}", disguise.finish(), who.client.as_str())
+        }
     }
+}
+
+/// Stands for what a member shows: nodes must agree on it.
+fn fingerprint(data: &str) -> u64 {
+    let mut hash = SipHasher24::new();
+    hash.write(data.as_bytes());
+    hash.finish()
 }

@@ -20,14 +20,13 @@ use serde::{Deserialize, Serialize};
 use tricast_core::access::{Identity, UserId, UserIdError};
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, NameError, Rule, Topic};
-use tricast_core::log::{Appended, Limit};
+use tricast_core::log::Appended;
 use tricast_core::message::{Draft, DraftError, Message, Payload};
-use tricast_core::position::{Position, Seq};
 use tricast_core::protocol::Code;
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
-use crate::hub::{Content, Feed, Got, Hub, Logs};
+use crate::hub::{Feed, Followed, Following, Hub, Logs};
 
 /// What is remembered of whom: the newest so many, for so long.
 const KEEP: u64 = 10_000;
@@ -35,9 +34,6 @@ const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Channels in one connection's orders; with more, all of it is ended.
 const ORDERS: usize = 1_024;
-
-/// After what time it is tried again to read the log.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What is taken back, as the log has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,40 +138,13 @@ impl Revocations {
 
     /// Obeys the log, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
-        let bell = Arc::<Bell>::default();
-        let feed = loop {
-            match self.logs.feeds.obtain(&self.topic) {
-                Ok(feed) => break feed,
-                Err(error) => retry(&error).await,
-            }
-        };
-        let _place = Place { place: feed.readers().join(Arc::clone(&bell)), feed: Arc::clone(&feed) };
-        let mut position = loop {
-            match self.logs.watch(&feed).await {
-                Ok(head) => break Position::new(head.epoch, Seq::ZERO),
-                Err(error) => retry(&error).await,
-            }
-        };
+        let mut log = Following::begin(Arc::clone(&self.logs), &self.topic).await;
         loop {
-            match self.logs.read(&feed, position, Limit::default(), None).await {
-                Got::Nothing { to } => {
-                    position = position.advanced(to);
-                    bell.rung().await;
-                }
-                Got::Messages(batch) => {
-                    position = position.advanced(batch.to);
-                    if let Content::Messages(messages) = batch.content {
-                        messages.iter().for_each(|message| self.obey(message));
-                    }
-                }
-                Got::Gap { position: after, .. } => {
-                    // At the very beginning nothing was missed that anybody here could have had.
-                    if position.seq != Seq::ZERO {
-                        self.doubt_everybody();
-                    }
-                    position = after;
-                }
-                Got::Owed => bell.rung().await,
+            match log.next().await {
+                Followed::Messages(messages) => messages.iter().for_each(|message| self.obey(message)),
+                Followed::Gap { had_read: true } => self.doubt_everybody(),
+                // At the very beginning nothing was missed that anybody here could have had.
+                Followed::Gap { had_read: false } => {}
             }
         }
     }
@@ -278,29 +247,13 @@ pub enum RevokeError {
     Backplane(#[from] BackplaneError),
 }
 
-/// A place on the log's list of readers.
-struct Place {
-    feed: Arc<Feed>,
-    place: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.feed.leave(self.place);
-    }
-}
-
-async fn retry(error: &BackplaneError) {
-    tracing::warn!(%error, "the log of revocations cannot be read; next try in a second");
-    tokio::time::sleep(RETRY).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Tricast;
     use crate::session::{Delivery, Session};
     use tricast_core::access::User;
+    use tricast_core::log::Limit;
     use tricast_core::protocol::SubscribeTo;
 
     fn login(user: &str) -> Login {

@@ -6,22 +6,24 @@
 //! In the tests of a backplane:
 //!
 //! ```no_run
-//! # use std::sync::Arc;
-//! # use tricast_core::backplane::{Backplane, BoxFuture};
+//! use std::sync::Arc;
+//! use tricast_core::backplane::{Backplane, BoxFuture};
+//! use tricast_testkit::store::Store;
 //! use tricast_testkit::suite::Factory;
 //!
-//! struct Ours;
+//! struct Ours(Store);
 //!
 //! impl Factory for Ours {
 //!     fn node(&self) -> BoxFuture<'_, Arc<dyn Backplane>> {
-//! #       unimplemented!();
-//! #       /*
-//!         …
-//! #       */
+//!         Box::pin(async { self.0.node() as _ })
 //!     }
 //! }
 //!
-//! tricast_testkit::backplane_suite!(Ours);
+//! # fn ours() -> Ours {
+//! #     let clock = Arc::new(tricast_testkit::clock::VirtualClock::default());
+//! #     Ours(Store::new(clock, Arc::new(tricast_testkit::entropy::Seeded::new(1))))
+//! # }
+//! tricast_testkit::backplane_suite!(ours());
 //! # fn main() {}
 //! ```
 
@@ -197,4 +199,35 @@ macro_rules! backplane_suite {
             }
         )+)+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    const SOURCES: &[(&str, &str)] = &[
+        ("appending", include_str!("appending.rs")),
+        ("epochs", include_str!("epochs.rs")),
+        ("history", include_str!("history.rs")),
+        ("holders", include_str!("holders.rs")),
+        ("ids", include_str!("ids.rs")),
+        ("keys", include_str!("keys.rs")),
+        ("opening", include_str!("opening.rs")),
+        ("random", include_str!("random.rs")),
+        ("reading", include_str!("reading.rs")),
+        ("retention", include_str!("retention.rs")),
+        ("states", include_str!("states.rs")),
+        ("watching", include_str!("watching.rs")),
+    ];
+
+    #[test]
+    fn every_scenario_is_run() {
+        let this = include_str!("mod.rs");
+        let modules = this.lines().filter(|line| line.starts_with("pub mod ")).count();
+        assert_eq!(modules, SOURCES.len(), "a module of scenarios is not looked at here");
+        for (module, source) in SOURCES {
+            let scenarios = source.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+            let forgotten: Vec<&str> =
+                scenarios.filter(|name| !this.lines().any(|line| line.trim() == *name)).collect();
+            assert!(forgotten.is_empty(), "{module}: {forgotten:?}");
+        }
+    }
 }

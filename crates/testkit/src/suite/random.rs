@@ -1,12 +1,15 @@
 //! Hundreds of random steps, each compared with what a [`Log`] makes of it.
 
+use std::sync::Arc;
+
 use tricast_core::access::{Identity, Scope};
 use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{Kind, Rule, Topic};
 use tricast_core::clock::Entropy;
 use tricast_core::log::{Limit, Log, Stamp};
-use tricast_core::message::Draft;
+use tricast_core::message::{Draft, Message};
 use tricast_core::position::Position;
+use tricast_core::replay::{Decision, decide};
 
 use super::Factory;
 use super::world::{World, at, seq, server, topic};
@@ -57,8 +60,7 @@ async fn assert_alike(world: &World<'_>, topic: &Topic, log: &Log, after: Positi
     let head = log.head();
     let slice = world.b.read(topic, after, limit).await;
     assert_eq!(slice.head, head, "{when}");
-    let continues =
-        tricast_core::replay::decide(log.kind(), Some(after), &head) == tricast_core::replay::Decision::Continue;
+    let continues = decide(log.kind(), Some(after), &head) == Decision::Continue;
     let (read, to) =
         if continues { (log.read(after, limit), log.extent(after, limit).to) } else { (Vec::new(), after.seq) };
     assert_eq!((texts(&slice.messages), slice.to), (texts(&read), to), "{when}: after {after}");
@@ -68,7 +70,7 @@ async fn assert_alike(world: &World<'_>, topic: &Topic, log: &Log, after: Positi
 }
 
 /// What both have in common: all but times and tags.
-fn texts(messages: &[std::sync::Arc<tricast_core::message::Message>]) -> Vec<String> {
+fn texts(messages: &[Arc<Message>]) -> Vec<String> {
     messages.iter().map(|it| format!("{} {:?} {:?} {:?} {:?}", it.seq, it.key, it.id, it.event, it.payload)).collect()
 }
 

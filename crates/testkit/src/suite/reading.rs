@@ -10,7 +10,7 @@ use tricast_core::message::{Draft, Message};
 use tricast_core::position::{Epoch, Position, Seq};
 
 use super::Factory;
-use super::world::{Node, World, at, messages, saying, seq, seqs, server, state, stream, topic};
+use super::world::{World, append_many, at, messages, saying, seq, seqs, server, state, stream, topic};
 
 /// `to` leads from one to the next.
 pub async fn pages_follow_each_other_to_the_head(factory: &dyn Factory) {
@@ -63,12 +63,11 @@ pub async fn nothing_is_read_where_a_position_cannot_be_continued(factory: &dyn 
 /// All up to the head is in the page, and nothing above it.
 pub async fn the_head_of_a_page_is_of_the_same_moment(factory: &dyn Factory) {
     let world = World::of(factory).await;
-    let topic = topic("moment", Rule::stream().keep(20));
-    let head = world.a.open(&topic).await;
+    let topic = topic("moment", Rule::stream().keep(200));
     let writers: Vec<_> =
-        (world.in_turn().take(2).cloned()).map(|node| tokio::spawn(append_many(node, topic.clone(), 150))).collect();
-    let mut after = at(head, 0);
-    while after.seq < seq(300) {
+        (world.in_turn().take(2).cloned()).map(|node| tokio::spawn(append_many(node, topic.clone(), 400))).collect();
+    let mut after = at(world.a.open(&topic).await, 0);
+    while after.seq < seq(800) {
         let slice = world.b.read(&topic, after, messages(1_000)).await;
         if after.seq < slice.head.first.back(1) {
             assert!(slice.messages.is_empty(), "{:?} past a gap", seqs(&slice.messages));
@@ -81,12 +80,6 @@ pub async fn the_head_of_a_page_is_of_the_same_moment(factory: &dyn Factory) {
     }
     for writer in writers {
         writer.await.unwrap();
-    }
-}
-
-async fn append_many(node: Node, topic: Topic, count: usize) {
-    for _ in 0..count {
-        node.append(&topic, saying("x")).await;
     }
 }
 

@@ -1,15 +1,14 @@
 //! News.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::Instant;
-use tricast_core::channel::Topic;
-use tricast_core::position::Position;
+use tricast_core::channel::{Kind, Topic};
+use tricast_core::message::Draft;
 
 use super::Factory;
-use super::world::{Node, World, at, saying, seq, set, state, stream};
+use super::world::{World, append_many, at, saying, seq, set, state, stream};
 use crate::WATCHDOG;
 
 /// In whatever order; and where the store is elsewhere, with the message as it is read.
@@ -38,47 +37,30 @@ pub async fn what_any_node_appends_is_told_to_who_watches(factory: &dyn Factory)
     }
 }
 
-fn set_or_say(topic: &Topic, number: u64) -> tricast_core::message::Draft {
+fn set_or_say(topic: &Topic, number: u64) -> Draft {
     let text = number.to_string();
     match topic.rule.kind() {
-        tricast_core::channel::Kind::Stream => saying(&text).id(text.as_str()).event("e"),
-        tricast_core::channel::Kind::State => set(&format!("k{}", number % 7), &text),
+        Kind::Stream => saying(&text).id(text.as_str()).event("e"),
+        Kind::State => set(&format!("k{}", number % 7), &text),
     }
 }
 
 /// Live delivery is active before the head is read: between the two there is no hole.
 pub async fn from_the_head_of_a_watch_on_everything_is_told(factory: &dyn Factory) {
+    const COUNT: u32 = 60;
     let world = World::of(factory).await;
-    let topic = stream("no-hole");
-    let is_over = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn(append_until(world.a.clone(), topic.clone(), Arc::clone(&is_over)));
-    world.b.ear_of_the_writer(&topic).await;
-    let watched = world.b.watch(&topic).await;
-    let enough = watched.head.get() + 50;
-    while world.b.open(&topic).await.head.get() < enough {
-        tokio::task::yield_now().await;
-    }
-    is_over.store(true, Ordering::SeqCst);
-    let last = writer.await.unwrap();
-    for number in watched.head.get() + 1..=last.seq.get() {
-        world.b.ear.until_told(&topic, at(watched, number)).await;
-    }
-}
-
-impl Node {
-    /// Waits until something is in the log.
-    async fn ear_of_the_writer(&self, topic: &Topic) {
-        while self.open(topic).await.head.get() == 0 {
-            tokio::task::yield_now().await;
+    for round in 0..10 {
+        let topic = stream(&format!("no-hole:{round}"));
+        let head = world.b.open(&topic).await;
+        let writer = tokio::spawn(append_many(world.a.clone(), topic.clone(), COUNT));
+        // So that the watch begins at another moment each time.
+        while world.b.open(&topic).await.head.get() < round {
+            yield_now().await;
         }
-    }
-}
-
-async fn append_until(node: Node, topic: Topic, is_over: Arc<AtomicBool>) -> Position {
-    loop {
-        let position = node.append(&topic, saying("x")).await.position;
-        if is_over.load(Ordering::SeqCst) {
-            return position;
+        let watched = world.b.watch(&topic).await;
+        writer.await.unwrap();
+        for number in watched.head.get() + 1..=u64::from(COUNT) {
+            world.b.ear.until_told(&topic, at(head, number)).await;
         }
     }
 }

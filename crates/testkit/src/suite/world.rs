@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tricast_core::access::{Identity, Scope};
 use tricast_core::backplane::{Backplane, BackplaneError, Events, News, Slice, Uncertain};
@@ -129,6 +130,14 @@ impl Node {
 
     pub(super) async fn renew(&self, topic: &Topic, epoch: Epoch) -> Head {
         answer("renew", self.backplane.renew(topic, epoch)).await
+    }
+}
+
+/// Appends so many messages, and lets others in between.
+pub(super) async fn append_many(node: Node, topic: Topic, count: u32) {
+    for _ in 0..count {
+        node.append(&topic, saying("x")).await;
+        yield_now().await;
     }
 }
 

@@ -131,7 +131,7 @@ impl Builder {
 }
 
 /// The hooks that a builder was given.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct HooksBuilder {
     publish: Vec<(String, PublishHook)>,
     subscribe: Vec<(String, SubscribeHook)>,

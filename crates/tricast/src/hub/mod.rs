@@ -5,6 +5,7 @@
 
 mod feed;
 mod feeds;
+mod follow;
 mod logs;
 mod place;
 mod rounds;
@@ -27,6 +28,7 @@ use tricast_core::protocol::event::{Bye, Limits, Welcome};
 use tricast_core::protocol::{ClientId, Code, Event, Ref, SubscribeTo};
 
 use crate::auth::{AnyAuthenticator, Login};
+use crate::cluster::Cluster;
 use crate::edge::Edge;
 use crate::presence::Presence;
 use crate::revocation::Revocations;
@@ -35,6 +37,7 @@ use crate::hooks::{BegunPublish, HookError, Hooks, Refused};
 
 pub(crate) use feed::{Batch, Content, Feed};
 pub(crate) use feeds::{Capacity, Feeds, Known};
+pub(crate) use follow::{Followed, Following};
 pub(crate) use logs::{Ear, Got, Logs};
 
 /// What the builder settled.
@@ -71,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) auth: Arc<dyn AnyAuthenticator>,
     pub(crate) hooks: Hooks,
     pub(crate) logs: Arc<Logs>,
+    /// Where the logs are a store's that nodes share.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -82,6 +87,7 @@ pub(crate) struct Hub {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) backplane: Arc<dyn Backplane>,
+    cluster: Option<Arc<Cluster>>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) hooks: Hooks,
@@ -127,12 +133,26 @@ const SPREAD_PER_CONNECTION: Duration = Duration::from_millis(1);
 
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, edge, rules, auth, hooks, logs, clock, entropy } = parts;
-        let presence = Presence::new(Arc::clone(&logs), Arc::clone(&clock), &*entropy);
+        let Parts { config, edge, rules, auth, hooks, logs, cluster, clock, entropy } = parts;
+        let presence = Presence::new(Arc::clone(&logs), Arc::clone(&clock), &*entropy, cluster.clone());
         let revocations = Revocations::new(Arc::clone(&logs));
         let backplane = Arc::clone(&logs.backplane);
         let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
-        Self { config, edge, clock, entropy, logs, backplane, presence, revocations, hooks, auth, rules, drain }
+        Self {
+            config,
+            edge,
+            clock,
+            entropy,
+            logs,
+            cluster,
+            backplane,
+            presence,
+            revocations,
+            hooks,
+            auth,
+            rules,
+            drain,
+        }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.
@@ -273,6 +293,9 @@ impl Hub {
         self.drain.send_replace(Some(Draining { spread }));
         // The outcome is the same: whoever is left when the time is over is cut by the server's end.
         drop(tokio::time::timeout(within, self.drain.closed()).await);
+        if let Some(cluster) = &self.cluster {
+            cluster.leave(self.config.presence_grace).await;
+        }
     }
 }
 
