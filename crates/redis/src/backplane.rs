@@ -131,7 +131,9 @@ impl Redis {
         let map = self.shared.map();
         let troubles: Vec<String> = map.shards().iter().filter_map(|shard| shard.trouble()).collect();
         let evicts = map.shards().iter().any(|shard| shard.is_up() && shard.trouble().is_some());
+        let deaf = map.shards().iter().any(|shard| shard.is_up() && shard.listening().is_none());
         match (troubles.is_empty(), map.is_complete()) {
+            (true, true) if deaf => Health::Degraded("news are not heard: the connection for them is down".to_owned()),
             (true, true) => Health::Up,
             (true, false) => Health::Degraded("some slots of the cluster have no server".to_owned()),
             (false, _) if evicts || troubles.len() == map.shards().len() => Health::Down(troubles.join("; ")),

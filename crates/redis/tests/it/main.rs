@@ -4,6 +4,7 @@
 
 mod access;
 mod clusters;
+mod lifetimes;
 mod lives;
 mod outages;
 mod suite;

@@ -76,7 +76,7 @@ impl Cluster {
     pub fn revive(&mut self, shard: usize) {
         let former = self.shards[shard].other.as_mut().expect("a cluster that was started with replicas");
         former.restart();
-        wait_until("the former master is a replica", || !former.is_master());
+        wait_until("the former master is a replica", || former.is_replica());
         former.wait_for_master();
     }
 

@@ -167,11 +167,22 @@ impl Redis {
 
     /// Waits until it has all that its master had.
     fn wait_for_master(&self) {
-        wait_until("the replica follows its master", || self.info("master_link_status").as_deref() == Some("up"));
+        wait_until("the replica follows its master", || self.line("master_link_status").as_deref() == Some("up"));
     }
 
     fn is_master(&self) -> bool {
-        self.info("role").as_deref() == Some("master")
+        self.line("role").as_deref() == Some("master")
+    }
+
+    fn is_replica(&self) -> bool {
+        self.line("role").as_deref() == Some("slave")
+    }
+
+    /// As [`info`](Self::info), or nothing while it does not answer: sentinels cut connections when they change a role.
+    fn line(&self, name: &str) -> Option<String> {
+        let info = self.try_command(&["INFO"]).ok()?;
+        let value = info.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.map(str::to_owned)
     }
 
     /// The port on which the nodes of a cluster speak to each other.

@@ -64,7 +64,7 @@ impl Sentinels {
     /// Starts what [`kill_master`](Self::kill_master) killed, and waits until the sentinels have made it a replica.
     pub fn revive(&mut self) {
         self.replica.restart();
-        wait_until("the former master is a replica", || !self.replica.is_master());
+        wait_until("the former master is a replica", || self.replica.is_replica());
         self.replica.wait_for_master();
     }
 
