@@ -229,7 +229,9 @@ impl Cache {
         if self.fork.is_some() || head.head < after.seq {
             return Err(self.forked(after.seq));
         }
-        if decide(self.kind, Some(after), head) != Decision::Continue {
+        // To who stands at zero no deletion is owed, but this copy may have moved on from there.
+        let is_owed = after.seq < head.floor && own.head > Seq::ZERO;
+        if is_owed || decide(self.kind, Some(after), head) != Decision::Continue {
             self.begin(head);
             return Ok(Learned::Anew);
         }

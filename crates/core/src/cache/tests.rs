@@ -349,3 +349,16 @@ fn who_lacks_deletions_that_are_forgotten_is_not_served() {
     stream.say();
     assert_eq!(stream.copy().serves(with_base(0, 1)), Serves::No, "no stream has a base");
 }
+
+#[test]
+fn a_copy_that_asks_from_zero_once_more_is_owed_the_deletions() {
+    let mut store = Store::remembering(0);
+    let mut copy = store.copy();
+    assert_eq!(hear(&mut copy, &store.set("k")), Heard::Grew);
+    store.delete("k");
+    store.set("a");
+    copy.learn(&store.head());
+    assert_eq!(copy.wants(), Some(at(0)), "its own head is read once more");
+    assert_eq!(catch_up(&mut copy, &store), Ok(Learned::Anew));
+    assert!(!copy.log().holds("k"), "its deletion is forgotten");
+}
