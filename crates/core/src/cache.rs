@@ -68,6 +68,8 @@ pub struct Cache {
     from: Seq,
     /// The newest seq that it was told of.
     told: Seq,
+    /// The message with this number was read once more, and is the one that is here.
+    checked: Seq,
     /// What shows that this epoch had two lives.
     fork: Option<Fork>,
     /// Deletions that a state's copy remembers.
@@ -131,8 +133,8 @@ impl Cache {
     pub fn remembering(deletions: usize, kind: Kind, retention: Retention) -> Self {
         let nothing = Head { epoch: Epoch::from_bits(0), first: Seq::ZERO, head: Seq::ZERO, floor: Seq::ZERO };
         let log = Log::copy_from(kind, retention, deletions, &nothing);
-        let (from, told) = (Seq::ZERO, Seq::ZERO);
-        Self { log, kind, retention, begun: false, from, told, fork: None, deletions }
+        let (from, told, checked) = (Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        Self { log, kind, retention, begun: false, from, told, checked, fork: None, deletions }
     }
 
     /// The log, as far as it is here.
@@ -206,7 +208,8 @@ impl Cache {
     #[must_use]
     pub fn wants(&self) -> Option<Position> {
         let Head { epoch, head, .. } = self.log.head();
-        let overlap = u64::from(self.log.at(head).is_some());
+        // Once: it may be all that a page has room for.
+        let overlap = u64::from(self.log.at(head).is_some() && self.checked != head);
         let misses = self.begun && (self.told > head || self.fork.is_some());
         misses.then(|| Position::new(epoch, head.back(overlap)))
     }
@@ -229,7 +232,9 @@ impl Cache {
         if self.fork.is_some() || head.head < after.seq {
             return Err(self.forked(after.seq));
         }
-        if decide(self.kind, Some(after), head) != Decision::Continue {
+        // To who stands at zero no deletion is owed, but this copy may have moved on from there.
+        let is_owed = after.seq < head.floor && own.head > Seq::ZERO;
+        if is_owed || decide(self.kind, Some(after), head) != Decision::Continue {
             self.begin(head);
             return Ok(Learned::Anew);
         }
@@ -244,7 +249,10 @@ impl Cache {
             let head = self.log.head().head;
             let dense = self.kind == Kind::State || Some(message.seq) == head.next();
             match message.seq {
-                seq if seq <= own => self.known(message)?,
+                seq if seq <= own => {
+                    self.known(message)?;
+                    self.checked = seq;
+                }
                 seq if seq <= head => {}
                 _ if dense => self.log.adopt(Arc::clone(message)),
                 // A store that leaves out a message answered no slice: what is behind it is not taken.
@@ -309,7 +317,8 @@ impl Cache {
 
     fn begin(&mut self, head: &Head) {
         self.log = Log::copy_from(self.kind, self.retention, self.deletions, head);
-        (self.begun, self.from, self.told, self.fork) = (true, head.head, head.head, None);
+        (self.begun, self.from, self.told) = (true, head.head, head.head);
+        (self.checked, self.fork) = (Seq::ZERO, None);
     }
 
     /// Checks that a message with a number that is known is the one that is here, if it still is.

@@ -349,3 +349,35 @@ fn who_lacks_deletions_that_are_forgotten_is_not_served() {
     stream.say();
     assert_eq!(stream.copy().serves(with_base(0, 1)), Serves::No, "no stream has a base");
 }
+
+#[test]
+fn a_copy_that_asks_from_zero_once_more_is_owed_the_deletions() {
+    let mut store = Store::remembering(0);
+    let mut copy = store.copy();
+    assert_eq!(hear(&mut copy, &store.set("k")), Heard::Grew);
+    store.delete("k");
+    store.set("a");
+    copy.learn(&store.head());
+    assert_eq!(copy.wants(), Some(at(0)), "its own head is read once more");
+    assert_eq!(catch_up(&mut copy, &store), Ok(Learned::Anew));
+    assert!(!copy.log().holds("k"), "its deletion is forgotten");
+}
+
+#[test]
+fn a_page_with_room_for_one_message_gets_a_copy_on() {
+    for kind in [Kind::Stream, Kind::State] {
+        let mut store = Store::new(kind);
+        let say = |store: &mut Store, key| if kind == Kind::State { store.set(key) } else { store.say() };
+        let mut copy = store.copy();
+        hear(&mut copy, &say(&mut store, "a"));
+        say(&mut store, "b");
+        say(&mut store, "c");
+        copy.learn(&store.head());
+        for asked in [0, 1, 1, 2] {
+            let after = copy.wants().unwrap();
+            assert_eq!(after, at(asked), "each number is read once more, but only once");
+            copy.catch_up(after, &store.read(after, 1)).unwrap();
+        }
+        assert_eq!((copy.wants(), seqs(&copy, at(0))), (None, vec![1, 2, 3]));
+    }
+}

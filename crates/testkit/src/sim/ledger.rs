@@ -205,6 +205,45 @@ impl Ledger {
         }
     }
 
+    /// Whether there was a cause, by now, for telling a reader who stood there of a gap.
+    pub(super) fn check_gap(&self, asked: Position, position: Position, reason: GapReason) -> Checked {
+        let nth = |epoch| self.eras.iter().position(|era| era.epoch == epoch);
+        let (Some(was), Some(is)) = (nth(asked.epoch), nth(position.epoch)) else {
+            return Err(format!("{asked} or {position} never was").into());
+        };
+        let (before, after) = (&self.eras[was], &self.eras[is]);
+        let held = asked.base.unwrap_or(asked.seq).get();
+        let (forgotten, oldest) = match self.keeps.kind {
+            Kind::Stream => (asked.seq.get() < before.forgotten as u64, after.forgotten as u64),
+            Kind::State => (asked.seq > Seq::ZERO && held < before.floor, 0),
+        };
+        let has_cause = match reason {
+            GapReason::Epoch => was < is,
+            GapReason::Expired => was == is && forgotten,
+            GapReason::Unknown => false,
+        };
+        ensure(has_cause, || format!("a gap ({}) without cause at {asked}, to {position}", reason.as_str()))?;
+        ensure(position.seq.get() <= oldest, || format!("the gap at {asked} leads to {position}, beyond {oldest}"))
+    }
+
+    /// Whether what was told is as of this moment or later.
+    pub(super) fn check_truth(&self, told: Position, moment: Position) -> Checked {
+        let nth = |epoch| self.eras.iter().position(|era| era.epoch == epoch);
+        let holds = (nth(told.epoch), told.seq) >= (nth(moment.epoch), moment.seq);
+        ensure(holds, || format!("{told} is told for the present, to one who came at {moment}"))
+    }
+
+    /// Where the log stands.
+    pub(super) fn position(&self) -> Position {
+        Position::new(self.present().epoch, Seq::new(self.head()).unwrap_or_default())
+    }
+
+    /// What was written after a number: each with its number, and when.
+    pub(super) fn written_after(&self, seq: u64) -> impl Iterator<Item = (u64, u64, &Item)> {
+        let known = usize::try_from(seq).unwrap_or(usize::MAX);
+        self.present().entries.iter().zip(1..).skip(known).map(|(entry, nth)| (nth, entry.at, &entry.item))
+    }
+
     /// Whether a reader who begins here begins with the oldest there is.
     pub(super) fn check_start(&self, position: Position) -> Checked {
         let era = self.present();

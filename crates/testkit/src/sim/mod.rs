@@ -19,6 +19,7 @@
 
 mod agenda;
 mod client;
+pub mod cluster;
 mod flaw;
 mod ledger;
 mod node;
@@ -55,8 +56,15 @@ pub fn run(seed: u64, flaw: Option<Flaw>) -> Result<Tally, Violation> {
 /// # Panics
 /// A promise was broken; says by which seed.
 pub fn check(histories: u64) -> Tally {
+    check_histories(histories, &|seed| run(seed, None), &|seed| World::new(seed, None, true).run())
+}
+
+/// A history, by its seed.
+type Run<'a> = &'a (dyn Fn(u64) -> Result<Tally, Violation> + Sync);
+
+fn check_histories(histories: u64, run: Run<'_>, run_aloud: Run<'_>) -> Tally {
     if let Some(seed) = number("TRICAST_SIM_SEED") {
-        return World::new(seed, None, true).run().unwrap_or_else(|violation| panic!("{violation}"));
+        return run_aloud(seed).unwrap_or_else(|violation| panic!("{violation}"));
     }
     let histories = number("TRICAST_SIM_HISTORIES").unwrap_or(histories);
     let next = AtomicU64::new(0);
@@ -67,7 +75,7 @@ pub fn check(histories: u64) -> Tally {
             if seed >= histories {
                 return tally;
             }
-            tally += run(seed, None).unwrap_or_else(|violation| panic!("{violation}\nTRICAST_SIM_SEED={seed}"));
+            tally += run(seed).unwrap_or_else(|violation| panic!("{violation}\nTRICAST_SIM_SEED={seed}"));
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);

@@ -19,6 +19,14 @@ pub struct Tally {
     pub voids: u64,
     /// Publishes that a log knew by their id.
     pub duplicates: u64,
+    /// Questions that nodes asked their store.
+    pub questions: u64,
+    /// Parts of logs that nodes fetched to make them part of their copies.
+    pub fills: u64,
+    /// Readers who had to wait because the store did not answer.
+    pub owed: u64,
+    /// Epochs that ended because they had two lives.
+    pub forks: u64,
 }
 
 impl AddAssign for Tally {
@@ -30,5 +38,9 @@ impl AddAssign for Tally {
         self.gaps += other.gaps;
         self.voids += other.voids;
         self.duplicates += other.duplicates;
+        self.questions += other.questions;
+        self.fills += other.fills;
+        self.owed += other.owed;
+        self.forks += other.forks;
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod cluster;
 mod fuzz;
 mod nats;
 mod nginx;
