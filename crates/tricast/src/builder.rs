@@ -34,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often old messages and unused channels are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// The logs of what is taken back, of who lives and of what nodes share are none of the application's channels.
+const SYSTEM_CHANNELS: usize = 3;
+
 /// How often the tasks of a node look whether it is still there.
 const GONE: Duration = Duration::from_secs(1);
 
@@ -241,8 +244,7 @@ impl Builder {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
-        // The log of what is taken back is none of the application's channels.
-        let capacity = Capacity { channels: self.capacity.channels + 1, ..self.capacity };
+        let capacity = Capacity { channels: self.capacity.channels + SYSTEM_CHANNELS, ..self.capacity };
         let (config, auth) = (self.config, self.auth);
         let is_shared = self.backplane.is_some();
         let (logs, chores) = logs(self.backplane, capacity, &clock, &*entropy);

@@ -9,6 +9,8 @@
 //! [`Session::take`] returns. A reader is on its channel's list before it asks where the log stands, so what is
 //! appended meanwhile is seen by the first `take`, once.
 
+mod subscription;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +18,17 @@ use std::time::Duration;
 use tricast_core::channel::{ChannelName, Kind};
 use tricast_core::log::{Head, Limit};
 use tricast_core::message::Encoding;
-use tricast_core::position::{Cursor, Place, Position, Seq};
-use tricast_core::protocol::event::{Bye, Gap, Subscribed, Unsubscribed};
-use tricast_core::protocol::{ClientId, Code, Event, GapReason, Ref, Start, SubscribeTo};
+use tricast_core::position::{Cursor, Place, Position};
+use tricast_core::protocol::event::{Bye, Unsubscribed};
+use tricast_core::protocol::{ClientId, Code, Event, Ref, Start, SubscribeTo};
 use tricast_core::replay::{self, Beginning};
 use tricast_core::wake::Bell;
 
 use crate::auth::Login;
-use crate::hub::{Batch, Feed, Got, Hub};
+use crate::hub::{Batch, Got, Hub};
 use crate::presence::{Membership, Visitor};
 use crate::revocation::{Listed, Ordered};
+use subscription::Subscription;
 
 pub(crate) struct Session {
     hub: Arc<Hub>,
@@ -414,94 +417,5 @@ fn default_start(kind: Kind) -> Start {
     match kind {
         Kind::Stream => Start::Latest,
         Kind::State => Start::Earliest,
-    }
-}
-
-/// One channel of a session. Dropping it leaves the channel.
-struct Subscription {
-    hub: Arc<Hub>,
-    feed: Arc<Feed>,
-    place: u64,
-    position: Position,
-    /// The life of the log that it was in when the reader last read it.
-    life: u32,
-    /// The reader's place among the channel's members.
-    membership: Option<Membership>,
-    /// On a state: when everything up to here has been told, so is `live`.
-    live_at: Option<Seq>,
-}
-
-impl Subscription {
-    fn new(hub: Arc<Hub>, feed: Arc<Feed>, place: u64) -> Self {
-        let (position, life) = (feed.head().position(), feed.life());
-        Self { hub, feed, place, position, life, membership: None, live_at: None }
-    }
-
-    fn channel(&self) -> &ChannelName {
-        &self.feed.topic().name
-    }
-
-    fn kind(&self) -> Kind {
-        self.feed.topic().rule.kind()
-    }
-
-    fn has_news(&self) -> bool {
-        let is_over = self.life != self.feed.life();
-        is_over || self.feed.grew_past(self.position.seq) || self.live_at.is_some_and(|live| live <= self.position.seq)
-    }
-
-    /// Begins to read a state: a reader who has nothing reads a snapshot, and each is told when it is complete.
-    fn start(&mut self, head: &Head, resumed: bool, live_for_all: bool) {
-        if self.kind() != Kind::State {
-            return;
-        }
-        if !resumed && self.position.seq == Seq::ZERO {
-            self.position = Position::snapshot(head.epoch, head.head);
-        }
-        let told = live_for_all || !resumed || self.position.base.is_some();
-        self.live_at = told.then(|| self.position.base.unwrap_or(head.head));
-    }
-
-    fn messages(&mut self, batch: Batch) -> Delivery {
-        let from = self.position;
-        self.position = from.advanced(batch.to);
-        Delivery::Messages { channel: self.channel().clone(), from, batch }
-    }
-
-    fn live(&mut self) -> Option<Delivery> {
-        self.live_at.take_if(|live| *live <= self.position.seq)?;
-        let (channel, position) = (self.channel().clone(), self.position);
-        let event = Event::Live { channel: channel.clone(), position };
-        Some(Delivery::Live { channel, position, event })
-    }
-
-    /// The reader's position is replaced: the backplane itself said that it cannot be continued.
-    fn lost(&mut self, head: &Head, reason: GapReason, position: Position) -> Delivery {
-        self.position = position;
-        let event = self.gap(head, reason);
-        self.start(head, false, true);
-        Delivery::Gap { channel: self.channel().clone(), position: self.position, event }
-    }
-
-    fn subscribed(&self, head: &Head, recovered: Option<bool>, reference: Option<&Ref>) -> Event {
-        Event::Subscribed(Subscribed {
-            channel: self.channel().clone(),
-            kind: self.kind(),
-            position: self.position,
-            head: head.position(),
-            recovered,
-            reference: reference.cloned(),
-        })
-    }
-
-    fn gap(&self, head: &Head, reason: GapReason) -> Event {
-        Event::Gap(Gap { channel: self.channel().clone(), position: self.position, head: head.position(), reason })
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.feed.leave(self.place);
-        self.hub.logs.feeds.left(&self.feed);
     }
 }

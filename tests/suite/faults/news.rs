@@ -20,6 +20,8 @@ use crate::server::{Server, rules};
 struct Lossy<B> {
     inner: B,
     loses: fn(u64) -> Fate,
+    /// How often it was asked: where a log stands, and what is in it.
+    asked: Arc<AtomicU64>,
 }
 
 /// What becomes of news.
@@ -74,6 +76,7 @@ impl<B: Backplane> Backplane for Lossy<B> {
     }
 
     fn open<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.open(topic)
     }
 
@@ -101,6 +104,7 @@ impl<B: Backplane> Backplane for Lossy<B> {
         after: Position,
         limit: Limit,
     ) -> BoxFuture<'a, Result<Slice, BackplaneError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.read(topic, after, limit)
     }
 
@@ -114,6 +118,7 @@ impl<B: Backplane> Backplane for Lossy<B> {
     }
 
     fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.watch(topic)
     }
 
@@ -138,7 +143,8 @@ async fn nodes(redis: &Redis, loses: [fn(u64) -> Fate; 2]) -> Server {
     let mut nodes = Vec::new();
     for loses in loses {
         let inner = tricast_redis::Redis::connect(redis.url()).await.unwrap();
-        nodes.push(rules(Tricast::builder()).backplane(Lossy { inner, loses }));
+        let asked = Arc::default();
+        nodes.push(rules(Tricast::builder()).backplane(Lossy { inner, loses, asked }));
     }
     Server::of_nodes(nodes).await
 }
@@ -190,4 +196,31 @@ async fn a_reader_that_moves_faster_than_news_is_told_of_no_gap_and_misses_nothi
         server.publish("chat:a", 6).await;
         assert_eq!(moved.seqs(1).await, [6], "{transport:?}");
     }
+}
+
+/// However many come back at once to a node that has nothing of what they missed: where the log stands is asked once for
+/// all who wait, and so is what they lack.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crowd_lacks_is_asked_for_once() {
+    const CROWD: u64 = 300;
+    let redis = Redis::start();
+    let inner = tricast_redis::Redis::connect(redis.url()).await.unwrap();
+    let asked = Arc::<AtomicU64>::default();
+    let backplane = Lossy { inner, loses: |_| Fate::Told, asked: Arc::clone(&asked) };
+    let server = Server::of_nodes(vec![rules(Tricast::builder()).backplane(backplane)]).await;
+    let positions = server.publish_all("chat:a", 1..=CROWD).await;
+    // What the node itself asks at its beginning is over when a reader has come.
+    drop(Reader::open(Transport::Ws, &server, &Query::of("chat:b")).await);
+    let before = asked.load(Ordering::Relaxed);
+    let come = positions.iter().enumerate().map(|(nth, cursor)| {
+        let (server, transport) = (&server, [Transport::Ws, Transport::SsePost, Transport::PollPost][nth % 3]);
+        async move {
+            let mut reader = Reader::open(transport, server, &Query::of("chat:a").cursor(cursor)).await;
+            let lacks = usize::try_from(CROWD).unwrap() - nth - 1;
+            assert_eq!(reader.seqs(lacks).await.len(), lacks);
+        }
+    });
+    futures_util::future::join_all(come).await;
+    let asked = asked.load(Ordering::Relaxed) - before;
+    assert!(asked < CROWD, "{asked} questions for {CROWD} readers");
 }

@@ -94,3 +94,6 @@ impl Logs {
 fn is_used(feed: &Arc<Feed>) -> bool {
     Arc::strong_count(feed) > 2
 }
+
+#[cfg(test)]
+mod tests;
