@@ -12,6 +12,7 @@
 #[macro_use]
 mod matrix;
 
+mod balancer;
 mod board;
 mod client;
 mod server;

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use axum::Router;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tricast::{Access, Appended, Builder, Draft, Rule, Serve, Tricast};
 use tricast_testkit::clock::VirtualClock;
 use tricast_testkit::entropy::Seeded;
 use tricast_testkit::nats::Nats;
 use tricast_testkit::redis::Redis;
 use tricast_testkit::store::Store;
+
+use crate::balancer::Balancer;
 
 /// Where the logs are kept. On any but the first a server is two nodes behind a load balancer, which gives each
 /// connection to the other node than the one before it.
@@ -75,7 +76,9 @@ pub(crate) struct Server {
     clock: Option<Arc<VirtualClock>>,
     backplane: Backplane,
     _kept: Kept,
-    /// What serves the nodes, and the load balancer before them.
+    /// Before more than one node.
+    balancer: Option<Balancer>,
+    /// What serves each node.
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -165,16 +168,27 @@ impl Server {
             let serve = settle(tricast::serve(listener, mount(tricast)));
             tasks.push(tokio::spawn(async move { serve.await.unwrap() }));
         }
-        let address = match addresses[..] {
-            [alone] => alone,
-            _ => {
-                let (address, task) = balance(addresses.clone()).await;
-                tasks.push(task);
-                address
-            }
+        let balancer = match addresses[..] {
+            [_] => None,
+            _ => Some(Balancer::start(addresses.clone()).await),
         };
+        let address = balancer.as_ref().map_or(addresses[0], |balancer| balancer.address);
         let (tricast, clock, backplane) = (nodes[0].clone(), None, Backplane::Memory);
-        Self { tricast, address, addresses, nodes, clock, backplane, _kept: Kept::new(), tasks }
+        Self { tricast, address, addresses, nodes, clock, backplane, _kept: Kept::new(), balancer, tasks }
+    }
+
+    /// Restarts one of several nodes as it is done in a deployment: it drains, and then another takes its place.
+    pub(crate) async fn replace(&mut self, nth: usize, builder: Builder) {
+        let balancer = self.balancer.as_ref().unwrap();
+        balancer.remove(self.addresses[nth]);
+        self.nodes[nth].drain(Duration::from_secs(2)).await;
+        self.tasks[nth].abort();
+        let mut other = Self::serve(vec![builder], |serve| serve, mount).await;
+        balancer.add(other.address);
+        self.addresses[nth] = other.address;
+        self.nodes[nth] = other.nodes.remove(0);
+        self.tasks[nth] = other.tasks.remove(0);
+        self.tricast = self.nodes[0].clone();
     }
 
     /// A node that keeps one channel, `chat:a`, and has no room for a second as long as the reader is held.
@@ -244,23 +258,6 @@ impl Server {
 
 fn mount(tricast: &Tricast) -> Router {
     Router::new().nest("/rt", tricast.router())
-}
-
-/// Passes each connection on to the next of the nodes. Ends with the task.
-async fn balance(nodes: Vec<SocketAddr>) -> (SocketAddr, JoinHandle<()>) {
-    let listener = tricast::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(async move {
-        let mut passing = JoinSet::new();
-        for node in nodes.into_iter().cycle() {
-            let (mut client, _) = listener.accept().await.unwrap();
-            passing.spawn(async move {
-                let mut node = TcpStream::connect(node).await?;
-                tokio::io::copy_bidirectional(&mut client, &mut node).await
-            });
-        }
-    });
-    (address, task)
 }
 
 /// Lets time pass by which timers go off, but not the node's clock.

@@ -1,6 +1,7 @@
 //! What may go wrong with servers that nodes share, with real ones: whatever is acknowledged is delivered once to every
 //! reader that stays, and where something was truly lost every reader is told.
 
+mod cluster;
 mod crowd;
 mod news;
 mod servers;
@@ -39,6 +40,7 @@ on_every_store!(
     a_server_that_stands_still_for_a_while_has_lost_nothing,
     connections_that_are_cut_lose_nothing,
     connections_that_hang_lose_nothing,
+    nodes_that_are_restarted_one_after_the_other_lose_nothing,
 );
 
 /// Long enough for everything on the way to have noticed.
@@ -99,6 +101,17 @@ async fn connections_that_hang_lose_nothing(kind: Kind) {
     // Longer than anybody waits for an answer.
     tokio::time::sleep(A_WHILE * 2).await;
     shared.proxies[0].behave(Behaviour::Pass);
+    crowd.goes_on().await;
+    crowd.settle().await.lost_nothing();
+}
+
+async fn nodes_that_are_restarted_one_after_the_other_lose_nothing(kind: Kind) {
+    let mut shared = Shared::start(kind).await;
+    let crowd = Crowd::gather(shared.address(), "chat:a").await;
+    for nth in [0, 1] {
+        crowd.goes_on().await;
+        shared.restart_node(nth).await;
+    }
     crowd.goes_on().await;
     crowd.settle().await.lost_nothing();
 }

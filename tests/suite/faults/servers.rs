@@ -102,6 +102,12 @@ impl Shared {
         Self { nodes: Server::of_nodes(nodes).await, proxies, server }
     }
 
+    /// Restarts a node, which drains, and another takes its place.
+    pub(crate) async fn restart_node(&mut self, nth: usize) {
+        let backplane = self.server.node(self.proxies[nth].address()).await;
+        self.nodes.replace(nth, rules(Tricast::builder()).backplane(backplane)).await;
+    }
+
     /// Where a load balancer passes connections on to either.
     pub(crate) fn address(&self) -> SocketAddr {
         self.nodes.address
