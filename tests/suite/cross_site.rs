@@ -53,7 +53,7 @@ async fn a_foreign_page_neither_opens_a_socket_nor_sends() {
             assert!(error["message"].as_str().unwrap().contains(foreign), "the culprit is named: {error}");
         }
     }
-    assert_eq!(server.tricast.connections(), 0);
+    assert_eq!(server.connections(), 0);
 }
 
 /// A form can post without being asked, but not as JSON.

@@ -18,7 +18,7 @@ fn drain(server: &Server) -> JoinHandle<()> {
 
 async fn assert_drained(server: &Server, draining: JoinHandle<()>) {
     watchdog("the drain", draining).await.unwrap();
-    assert_eq!(server.tricast.connections(), 0);
+    assert_eq!(server.connections(), 0);
 }
 
 fn assert_bye(bye: &Value) {
@@ -75,7 +75,7 @@ async fn a_parked_poll_is_released_with_bye_as_its_last_event() {
         let query = Query::of("chat:a").cursor(&position).wait(60.0);
         let (request, address) = (Poll::new(transport, server.address, query).request(), server.address);
         let parked = tokio::spawn(async move { Answer::read(request.send(address).await).await });
-        eventually("the poll is held", || server.tricast.connections() == 1).await;
+        eventually("the poll is held", || server.connections() == 1).await;
         let draining = drain(&server);
         let answer = parked.await.unwrap();
         assert_eq!((answer.events.len(), &answer.cursor), (1, &position));

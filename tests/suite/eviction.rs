@@ -10,12 +10,12 @@ use crate::client::{Query, Reader, Transport, seq_of, type_of};
 use crate::matrix::Case;
 use crate::server::Server;
 
-over_every_transport!(
+over_every_transport_alone!(
     who_had_all_of_a_stream_that_made_room_misses_nothing,
     who_had_a_part_of_a_stream_that_made_room_is_told_of_a_gap,
 );
 
-over_transports_of_many_channels!(a_state_that_made_room_is_gone_whole_with_its_epoch);
+over_transports_of_many_channels_alone!(a_state_that_made_room_is_gone_whole_with_its_epoch);
 
 const MOST: u64 = 400_000;
 

@@ -132,7 +132,7 @@ async fn a_mute_client_of_ours_is_closed_after_two_heartbeats() {
     let request = upgrade("/rt/ws?channel=chat:a").header("Sec-WebSocket-Protocol", "tricast.v1");
     let mut wire = Wire::of(request, server.address).await;
     assert_closed_after_pings(&mut wire, is_text_ping).await;
-    eventually("the node forgot it", || server.tricast.connections() == 0).await;
+    eventually("the node forgot it", || server.connections() == 0).await;
 }
 
 #[tokio::test]

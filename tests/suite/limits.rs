@@ -125,7 +125,7 @@ async fn start(build: impl FnOnce(Builder) -> Builder) -> Server {
 }
 
 async fn all_gone(server: &Server) {
-    eventually("the connections are gone", || server.tricast.connections() == 0).await;
+    eventually("the connections are gone", || server.connections() == 0).await;
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_waiting_poll_has_a_place_and_an_answered_one_has_none() {
     let cursor = server.publish("chat:a", 1).await;
     let waiting = Request::get(format!("/rt/poll?channel=chat:a&cursor={cursor}&wait=60")).send(server.address);
     let waiting = tokio::spawn(waiting);
-    eventually("it waits", || server.tricast.connections() == 1).await;
+    eventually("it waits", || server.connections() == 1).await;
     ANONYMOUS.assert_too_many(&server).await;
     server.publish("chat:a", 2).await;
     assert_eq!(waiting.await.unwrap().status, 200);
@@ -171,7 +171,7 @@ async fn a_user_has_so_many_connections_whatever_they_are() {
     }
     BOB.assert_too_many(&server).await;
     drop(sse);
-    eventually("the stream is gone", || server.tricast.connections() == 9).await;
+    eventually("the stream is gone", || server.connections() == 9).await;
     ANN.welcomed(&server).await;
 }
 
@@ -191,7 +191,7 @@ async fn who_signs_in_on_a_live_connection_counts_from_then_on() {
     assert_eq!((&refused["type"], &refused["code"], &refused["ref"]), (&json!("error"), &json!("too_many"), &json!(7)));
     second.assert_silent().await;
     drop(first);
-    eventually("the first is gone", || server.tricast.connections() == 1).await;
+    eventually("the first is gone", || server.connections() == 1).await;
     assert_eq!(second.ask(auth).await["type"], "welcome");
 }
 

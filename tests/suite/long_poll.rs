@@ -14,9 +14,9 @@ fn poller(transport: Transport, server: &Server, query: &Query) -> Poll {
 
 /// Sends a poll and waits until the node holds it.
 async fn park(server: &Server, poll: &Poll) -> tokio::task::JoinHandle<Answer> {
-    let (request, address, before) = (poll.request(), server.address, server.tricast.connections());
+    let (request, address, before) = (poll.request(), server.address, server.connections());
     let parked = tokio::spawn(async move { Answer::read(request.send(address).await).await });
-    eventually("the poll is held", || server.tricast.connections() == before + 1).await;
+    eventually("the poll is held", || server.connections() == before + 1).await;
     parked
 }
 
@@ -213,5 +213,5 @@ async fn a_poller_that_goes_away_is_forgotten() {
     poll.answer().await;
     let parked = park(&server, &poll).await;
     parked.abort();
-    eventually("the node noticed", || server.tricast.connections() == 0).await;
+    eventually("the node noticed", || server.connections() == 0).await;
 }

@@ -28,6 +28,7 @@ mod embedding;
 mod envelope_sse;
 mod eviction;
 mod fairness;
+mod faults;
 mod fuzz;
 mod heartbeat;
 mod history;

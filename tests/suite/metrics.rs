@@ -78,6 +78,6 @@ async fn refusals_connections_and_messages_are_counted() {
     assert_eq!(seen.changes()[PUBLISHED], 3.0, "a repeat is not another message");
 
     drop((ws, sse));
-    eventually("the connections are gone", || server.tricast.connections() == 0).await;
+    eventually("the connections are gone", || server.connections() == 0).await;
     assert_eq!(seen.changes(), connections(-1.0));
 }

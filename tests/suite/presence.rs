@@ -48,10 +48,10 @@ pub(crate) async fn appends(server: &Server, channel: &str) -> u64 {
 
 /// Ends a connection, and waits until the node knows.
 async fn close<T>(server: &Server, connection: T) {
-    let before = server.tricast.connections();
+    let before = server.connections();
     drop(connection);
     // A poller has no connection between two requests.
-    eventually("the connection is over", || server.tricast.connections() < before.max(1)).await;
+    eventually("the connection is over", || server.connections() < before.max(1)).await;
 }
 
 /// Waits until a client is no member any more.
@@ -78,7 +78,7 @@ fn room(client: &str) -> Query {
     Query::of("room:a").client(client).wait(0.0)
 }
 
-over_every_transport!(who_reads_is_a_member_until_the_grace_is_over, who_left_comes_anew);
+over_every_transport_by_the_clock!(who_reads_is_a_member_until_the_grace_is_over, who_left_comes_anew);
 
 async fn who_reads_is_a_member_until_the_grace_is_over(case: Case) {
     let server = start(case.backplane).await;
@@ -117,7 +117,7 @@ async fn who_left_comes_anew(case: Case) {
 /// Ends the only connection there is.
 async fn drop_all<T>(server: &Server, connection: T) {
     drop(connection);
-    eventually("no connection is left", || server.tricast.connections() == 0).await;
+    eventually("no connection is left", || server.connections() == 0).await;
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn a_client_is_one_member_whatever_connections_it_has() {
     assert_eq!((clients(&server, "room:a").await, appends(&server, "room:a").await), (vec!["client-a".into()], 1));
     let last = readers.remove(0);
     drop(readers);
-    eventually("one connection is left", || server.tricast.connections() == 1).await;
+    eventually("one connection is left", || server.connections() == 1).await;
     marker(&server, "room:a").await;
     server.let_pass(GRACE * 10);
     left(&server, "room:a", MARKER).await;
@@ -203,7 +203,7 @@ async fn who_unsubscribes_leaves_after_the_grace() {
     left(&server, "room:a", "client-a").await;
 }
 
-over_transports_of_many_channels!(coming_changing_and_leaving_are_told);
+over_transports_of_many_channels_by_the_clock!(coming_changing_and_leaving_are_told);
 
 /// The members of a state channel, read as any state is.
 async fn coming_changing_and_leaving_are_told(case: Case) {
@@ -224,10 +224,10 @@ async fn coming_changing_and_leaving_are_told(case: Case) {
     assert_eq!(answer, json!({"type": "presence", "ref": 7, "channel": "board:a", "members": [member]}));
     assert_eq!(next_entry(&mut reader).await["data"], member);
 
-    let connections = server.tricast.connections();
+    let connections = server.connections();
     drop(other);
     // A poller may be between two requests.
-    eventually("its connection is over", || server.tricast.connections() < connections.max(1)).await;
+    eventually("its connection is over", || server.connections() < connections.max(1)).await;
     server.let_pass(GRACE);
     let gone = next_entry(&mut reader).await;
     assert_eq!((&gone["key"], &gone["deleted"]), (&json!("client-b"), &json!(true)));

@@ -149,9 +149,9 @@ async fn a_single_channel_in_envelopes_is_asked_for() {
 async fn a_reader_that_goes_away_is_forgotten() {
     let server = Server::start(Backplane::Memory).await;
     let sse = open(&server, "/rt/sse?channel=chat:a").await;
-    eventually("it is there", || server.tricast.connections() == 1).await;
+    eventually("it is there", || server.connections() == 1).await;
     drop(sse);
-    eventually("the node noticed", || server.tricast.connections() == 0).await;
+    eventually("the node noticed", || server.connections() == 0).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A node under test, on a free port.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tricast::{Access, Appended, Builder, Draft, Rule, Serve, Tricast};
 use tricast_testkit::clock::VirtualClock;
 use tricast_testkit::entropy::Seeded;
+use tricast_testkit::redis::Redis;
 use tricast_testkit::store::Store;
 
 /// Where the logs are kept. On any but the first a server is two nodes behind a load balancer, which gives each
@@ -21,7 +24,15 @@ pub(crate) enum Backplane {
     Memory,
     /// In a store in this process.
     Store,
+    /// In a Redis server.
+    Redis,
 }
+
+/// Servers that are only held: they end with this.
+type Kept = Vec<Box<dyn Debug + Send + Sync>>;
+
+/// How many stores there were: no two have the same epochs.
+static STORES: AtomicU64 = AtomicU64::new(1);
 
 /// What `few:` channels keep, and how many keys `small:` ones may have.
 pub(crate) const FEW: u64 = 3;
@@ -34,7 +45,7 @@ pub(crate) const BRIEF: Duration = Duration::from_secs(60);
 
 /// `chat:` is open and keeps all that a test writes, `map:` is its like among the states; the others are named after
 /// what is different.
-fn rules(builder: Builder) -> Builder {
+pub(crate) fn rules(builder: Builder) -> Builder {
     let open = || Rule::stream().keep(10_000).publish(Access::Anyone);
     let state = || Rule::state().publish(Access::Anyone);
     builder
@@ -55,8 +66,12 @@ pub(crate) struct Server {
     /// The node, or the first of the two.
     pub(crate) tricast: Tricast,
     pub(crate) address: SocketAddr,
-    clock: Arc<VirtualClock>,
+    addresses: Vec<SocketAddr>,
+    nodes: Vec<Tricast>,
+    /// That of the nodes, and of their logs; a server of its own has the machine's, and so have then its nodes.
+    clock: Option<Arc<VirtualClock>>,
     backplane: Backplane,
+    _kept: Kept,
     /// What serves the nodes, and the load balancer before them.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -92,15 +107,41 @@ impl Server {
         settle: impl Fn(Serve) -> Serve,
         mount: impl Fn(&Tricast) -> Router,
     ) -> Self {
-        let clock = Arc::new(VirtualClock::default());
-        let builder = build(rules(Tricast::builder()).clock(Arc::clone(&clock) as _));
-        let builders = match backplane {
-            Backplane::Memory => vec![builder],
-            Backplane::Store => {
-                let store = Store::new(Arc::clone(&clock) as _, Arc::new(Seeded::new(1)));
-                vec![builder.clone().backplane(store.node()), builder.backplane(store.node())]
+        let mut clock = Some(Arc::new(VirtualClock::default()));
+        let builder = build(rules(Tricast::builder()));
+        let (builders, kept) = match (backplane, &clock) {
+            (Backplane::Memory, Some(clock)) => (vec![builder.clock(Arc::clone(clock) as _)], Kept::new()),
+            (Backplane::Store, Some(clock)) => {
+                let builder = builder.clock(Arc::clone(clock) as _);
+                let seed = STORES.fetch_add(1, Ordering::Relaxed);
+                let store = Store::new(Arc::clone(clock) as _, Arc::new(Seeded::new(seed)));
+                (vec![builder.clone().backplane(store.node()), builder.backplane(store.node())], Kept::new())
+            }
+            _ => {
+                clock = None;
+                let redis = Redis::start();
+                let node = async || tricast_redis::Redis::connect(redis.url()).await.unwrap();
+                (
+                    vec![builder.clone().backplane(node().await), builder.backplane(node().await)],
+                    vec![Box::new(redis) as _],
+                )
             }
         };
+        let mut server = Self::serve(builders, settle, mount).await;
+        (server.clock, server.backplane, server._kept) = (clock, backplane, kept);
+        server
+    }
+
+    /// Starts nodes that have what keeps their logs, behind a load balancer.
+    pub(crate) async fn of_nodes(builders: Vec<Builder>) -> Self {
+        Self::serve(builders, |serve| serve, mount).await
+    }
+
+    async fn serve(
+        builders: Vec<Builder>,
+        settle: impl Fn(Serve) -> Serve,
+        mount: impl Fn(&Tricast) -> Router,
+    ) -> Self {
         let mut nodes = Vec::new();
         for builder in builders {
             nodes.push(builder.build().await.unwrap());
@@ -115,12 +156,13 @@ impl Server {
         let address = match addresses[..] {
             [alone] => alone,
             _ => {
-                let (address, task) = balance(addresses).await;
+                let (address, task) = balance(addresses.clone()).await;
                 tasks.push(task);
                 address
             }
         };
-        Self { tricast: nodes.swap_remove(0), address, clock, backplane, tasks }
+        let (tricast, clock, backplane) = (nodes[0].clone(), None, Backplane::Memory);
+        Self { tricast, address, addresses, nodes, clock, backplane, _kept: Kept::new(), tasks }
     }
 
     /// A node that keeps one channel, `chat:a`, and has no room for a second as long as the reader is held.
@@ -163,13 +205,23 @@ impl Server {
 
     /// Lets time pass on the node's clock, by which messages age.
     pub(crate) fn let_pass(&self, time: Duration) {
-        self.clock.advance(time);
+        self.clock.as_ref().expect("a scenario by the clock").advance(time);
     }
 
     /// Lets time pass on the node's clock and on the runtime's: a second of the one is a second of the other.
     pub(crate) async fn let_really_pass(&self, time: Duration) {
         self.let_pass(time);
         pass_on_timers(time).await;
+    }
+
+    /// Where each of two nodes is.
+    pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
+        [self.addresses[0], self.addresses[1]]
+    }
+
+    /// How many connections there are.
+    pub(crate) fn connections(&self) -> usize {
+        self.nodes.iter().map(Tricast::connections).sum()
     }
 
     /// The authority that a browser on this machine would call it by.

@@ -18,15 +18,15 @@ over_transports_of_many_channels!(
     every_from_but_latest_means_the_beginning,
     latest_is_live_at_the_head_and_tells_only_what_is_new,
     an_empty_state_is_live_at_once,
-    a_message_of_a_state_is_whole,
     a_snapshot_does_not_tell_what_was_deleted_before_it,
     a_deletion_is_told_to_who_had_the_key,
     a_key_created_again_is_told_as_it_is_now,
     a_late_reader_skips_what_was_replaced,
     a_resumed_reader_is_told_deletions_and_nothing_else_that_is_gone,
-    a_key_leaves_when_its_time_is_over,
-    a_stream_and_a_state_on_one_connection,
+    a_stream_and_a_state_on_one_connection
 );
+over_transports_of_many_channels_by_the_clock!(a_message_of_a_state_is_whole);
+over_transports_of_many_channels_by_the_clock!(a_key_leaves_when_its_time_is_over);
 
 /// The next event but for `welcome`, which pollers are not told.
 async fn first(reader: &mut Reader) -> Value {

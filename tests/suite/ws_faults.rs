@@ -96,7 +96,7 @@ async fn a_peer_that_closes_gets_its_code_back() {
     wire.send_frame(Frame::CLOSE, &[&4321u16.to_be_bytes(), b"bye".as_slice()].concat()).await;
     assert_eq!(wire.frame().await.close_code(), 4321);
     wire.ended().await;
-    eventually("the node forgot it", || server.tricast.connections() == 0).await;
+    eventually("the node forgot it", || server.connections() == 0).await;
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn a_peer_that_vanishes_is_forgotten_and_disturbs_nobody() {
     let mut neighbour = Ws::open(server.address, &Query::of("chat:a")).await;
     neighbour.until("subscribed").await;
     let gone = Wire::open(server.address, "/rt/ws?channel=chat:a").await;
-    eventually("both are there", || server.tricast.connections() == 2).await;
+    eventually("both are there", || server.connections() == 2).await;
     drop(gone);
-    eventually("the node noticed", || server.tricast.connections() == 1).await;
+    eventually("the node noticed", || server.connections() == 1).await;
     server.publish("chat:a", 1).await;
     assert_eq!(type_of(&neighbour.next_event().await), "message");
     neighbour.send_message(Message::Close(None)).await;
-    eventually("the node forgot it", || server.tricast.connections() == 0).await;
+    eventually("the node forgot it", || server.connections() == 0).await;
 }

@@ -131,72 +131,79 @@ pub trait Backplane: Send + Sync {
     fn health(&self) -> BoxFuture<'_, Health>;
 }
 
-/// Whoever shares a backplane has one.
-impl<B: Backplane + ?Sized> Backplane for Arc<B> {
-    fn attach(&self, events: Arc<dyn Events>) {
-        (**self).attach(events);
-    }
+/// Whoever holds a pointer to a backplane has one.
+macro_rules! pass_on {
+    ($pointer:ty) => {
+        impl<B: Backplane + ?Sized> Backplane for $pointer {
+            fn attach(&self, events: Arc<dyn Events>) {
+                (**self).attach(events);
+            }
 
-    fn open<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
-        (**self).open(topic)
-    }
+            fn open<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+                (**self).open(topic)
+            }
 
-    fn append<'a>(
-        &'a self,
-        topic: &'a Topic,
-        draft: Draft,
-        publisher: &'a Scope,
-    ) -> BoxFuture<'a, Result<Appended, BackplaneError>> {
-        (**self).append(topic, draft, publisher)
-    }
+            fn append<'a>(
+                &'a self,
+                topic: &'a Topic,
+                draft: Draft,
+                publisher: &'a Scope,
+            ) -> BoxFuture<'a, Result<Appended, BackplaneError>> {
+                (**self).append(topic, draft, publisher)
+            }
 
-    fn find<'a>(
-        &'a self,
-        topic: &'a Topic,
-        publisher: &'a Scope,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Position>, BackplaneError>> {
-        (**self).find(topic, publisher, id)
-    }
+            fn find<'a>(
+                &'a self,
+                topic: &'a Topic,
+                publisher: &'a Scope,
+                id: &'a str,
+            ) -> BoxFuture<'a, Result<Option<Position>, BackplaneError>> {
+                (**self).find(topic, publisher, id)
+            }
 
-    fn read<'a>(
-        &'a self,
-        topic: &'a Topic,
-        after: Position,
-        limit: Limit,
-    ) -> BoxFuture<'a, Result<Slice, BackplaneError>> {
-        (**self).read(topic, after, limit)
-    }
+            fn read<'a>(
+                &'a self,
+                topic: &'a Topic,
+                after: Position,
+                limit: Limit,
+            ) -> BoxFuture<'a, Result<Slice, BackplaneError>> {
+                (**self).read(topic, after, limit)
+            }
 
-    fn read_back<'a>(
-        &'a self,
-        topic: &'a Topic,
-        before: Option<Seq>,
-        limit: Limit,
-    ) -> BoxFuture<'a, Result<(Head, Page), BackplaneError>> {
-        (**self).read_back(topic, before, limit)
-    }
+            fn read_back<'a>(
+                &'a self,
+                topic: &'a Topic,
+                before: Option<Seq>,
+                limit: Limit,
+            ) -> BoxFuture<'a, Result<(Head, Page), BackplaneError>> {
+                (**self).read_back(topic, before, limit)
+            }
 
-    fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
-        (**self).watch(topic)
-    }
+            fn watch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+                (**self).watch(topic)
+            }
 
-    fn unwatch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, ()> {
-        (**self).unwatch(topic)
-    }
+            fn unwatch<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, ()> {
+                (**self).unwatch(topic)
+            }
 
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
-        (**self).heads(topics)
-    }
+            fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+                (**self).heads(topics)
+            }
 
-    fn renew<'a>(&'a self, topic: &'a Topic, epoch: Epoch) -> BoxFuture<'a, Result<Head, BackplaneError>> {
-        (**self).renew(topic, epoch)
-    }
+            fn renew<'a>(&'a self, topic: &'a Topic, epoch: Epoch) -> BoxFuture<'a, Result<Head, BackplaneError>> {
+                (**self).renew(topic, epoch)
+            }
 
-    fn health(&self) -> BoxFuture<'_, Health> {
-        (**self).health()
-    }
+            fn health(&self) -> BoxFuture<'_, Health> {
+                (**self).health()
+            }
+        }
+    };
 }
+
+pass_on!(Arc<B>);
+pass_on!(Box<B>);
 
 /// A piece of a log, with the head read in the same step.
 #[derive(Debug, Clone)]

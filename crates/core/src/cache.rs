@@ -18,9 +18,10 @@
 //! Nothing behind a hole is taken before the hole is filled, so readers see no hole, but a short delay.
 //!
 //! # Forks
-//! One seq of one epoch is one message. A copy that is told of two has seen two lives of a log, and says so
-//! ([`Fork`]): then the epoch has to end. So that a lost tail does not hide one, whoever catches up reads the message at
-//! its own head once more.
+//! One seq of one epoch is one message, for ever. A copy that is told of two, or that one is there no more, has seen two
+//! lives of a log, and says so ([`Fork`]): then the epoch has to end. Until it does the copy grows no more, and asks for
+//! it again and again. So that a lost tail does not hide one, whoever catches up reads the message at its own head once
+//! more.
 
 mod filling;
 
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use crate::backplane::Slice;
 use crate::channel::{Kind, Retention};
+use crate::limits::STATE_DELETIONS;
 use crate::log::{Head, Log};
 use crate::message::Message;
 use crate::position::{Epoch, Position, Seq};
@@ -66,6 +68,10 @@ pub struct Cache {
     from: Seq,
     /// The newest seq that it was told of.
     told: Seq,
+    /// What shows that this epoch had two lives.
+    fork: Option<Fork>,
+    /// Deletions that a state's copy remembers.
+    deletions: usize,
 }
 
 /// What a copy made of news.
@@ -79,7 +85,7 @@ pub enum Heard {
     Behind,
     /// It is of another epoch. News may be late, so which one is the present has to be asked.
     Doubt,
-    /// It is another message than the one that is here.
+    /// It is another message than the one that is here, or such a one was heard and the epoch is to end.
     Fork(Fork),
 }
 
@@ -94,9 +100,9 @@ pub enum Learned {
     Anew,
 }
 
-/// One seq of one epoch was two messages.
+/// One seq of one epoch was two messages, or is none any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("two messages have the number {} of the epoch {}", position.seq.get(), position.epoch)]
+#[error("the number {} of the epoch {} was given twice", position.seq.get(), position.epoch)]
 pub struct Fork {
     /// Which number.
     pub position: Position,
@@ -117,9 +123,16 @@ impl Cache {
     /// A copy of a log of which nothing is known yet.
     #[must_use]
     pub fn new(kind: Kind, retention: Retention) -> Self {
+        Self::remembering(STATE_DELETIONS, kind, retention)
+    }
+
+    /// One that, on a state, remembers so many deletions, in place of [`STATE_DELETIONS`]; fewer are for tests.
+    #[must_use]
+    pub fn remembering(deletions: usize, kind: Kind, retention: Retention) -> Self {
         let nothing = Head { epoch: Epoch::from_bits(0), first: Seq::ZERO, head: Seq::ZERO, floor: Seq::ZERO };
-        let log = Log::copy_from(kind, retention, &nothing);
-        Self { log, kind, retention, begun: false, from: Seq::ZERO, told: Seq::ZERO }
+        let log = Log::copy_from(kind, retention, deletions, &nothing);
+        let (from, told) = (Seq::ZERO, Seq::ZERO);
+        Self { log, kind, retention, begun: false, from, told, fork: None, deletions }
     }
 
     /// The log, as far as it is here.
@@ -141,14 +154,16 @@ impl Cache {
 
     /// Forgets everything: news are not told any more, so what is here would grow old unnoticed.
     pub fn close(&mut self) {
-        *self = Self::new(self.kind, self.retention);
+        *self = Self::remembering(self.deletions, self.kind, self.retention);
     }
 
     /// Lets what is here go, to give its memory back, and goes on from its head.
     pub fn let_go(&mut self) {
-        let (head, told) = (self.log.head(), self.told);
-        self.begin(&head);
-        self.told = told;
+        if self.begun {
+            let (head, told, fork) = (self.log.head(), self.told, self.fork);
+            self.begin(&head);
+            (self.told, self.fork) = (told, fork);
+        }
     }
 
     /// Takes news.
@@ -157,9 +172,11 @@ impl Cache {
         match message.seq {
             _ if !self.begun => Heard::Nothing,
             _ if epoch != own => Heard::Doubt,
-            seq if seq <= head => self.known(&message).map_or_else(Heard::Fork, |()| Heard::Nothing),
+            seq if seq <= head || self.fork.is_some() => {
+                self.known(&message).map_or_else(Heard::Fork, |()| Heard::Nothing)
+            }
             seq if Some(seq) == head.next() => {
-                self.adopt(message);
+                self.log.adopt(message);
                 self.told = self.told.max(seq);
                 if self.told > seq { Heard::Behind } else { Heard::Grew }
             }
@@ -178,6 +195,10 @@ impl Cache {
         }
         self.log.forget_with(head);
         self.told = self.told.max(head.head);
+        self.learned()
+    }
+
+    fn learned(&self) -> Learned {
         if self.wants().is_some() { Learned::Behind } else { Learned::Current }
     }
 
@@ -186,35 +207,54 @@ impl Cache {
     pub fn wants(&self) -> Option<Position> {
         let Head { epoch, head, .. } = self.log.head();
         let overlap = u64::from(self.log.at(head).is_some());
-        (self.begun && self.told > head).then(|| Position::new(epoch, head.back(overlap)))
+        let misses = self.begun && (self.told > head || self.fork.is_some());
+        misses.then(|| Position::new(epoch, head.back(overlap)))
     }
 
     /// Takes what was read after the position that [`Cache::wants`] named.
     ///
     /// # Errors
-    /// What was read is of another life of the log.
+    /// What was read is of another life of the log. The epoch has to end: until it has, this is answered again.
     pub fn catch_up(&mut self, after: Position, slice: &Slice) -> Result<Learned, Fork> {
-        let Slice { head, messages, to } = slice;
+        let head = &slice.head;
         let own = self.log.head();
-        let goes_on = decide(self.kind, Some(after), head) == Decision::Continue;
-        if !self.begun || head.epoch != own.epoch || after.epoch != own.epoch || !goes_on || after.seq > own.head {
+        let has_left = after.epoch == head.epoch && after.epoch != own.epoch;
+        if !self.begun || has_left {
+            return Ok(self.learned());
+        }
+        if head.epoch != own.epoch || after.epoch != own.epoch || after.seq > own.head {
+            return Ok(self.learn(head));
+        }
+        // What was there before this was read is there no more.
+        if self.fork.is_some() || head.head < after.seq {
+            return Err(self.forked(after.seq));
+        }
+        if decide(self.kind, Some(after), head) != Decision::Continue {
             self.begin(head);
             return Ok(Learned::Anew);
         }
-        for message in messages {
-            let dense = self.kind == Kind::State || Some(message.seq) == self.log.head().head.next();
+        self.adopt(slice)?;
+        Ok(self.learn(head))
+    }
+
+    /// Takes the messages that go on from what is here.
+    fn adopt(&mut self, slice: &Slice) -> Result<(), Fork> {
+        let own = self.log.head().head;
+        for message in &slice.messages {
+            let head = self.log.head().head;
+            let dense = self.kind == Kind::State || Some(message.seq) == head.next();
             match message.seq {
-                seq if seq <= own.head => self.known(message)?,
-                seq if seq <= self.log.head().head => {}
-                _ if dense => self.adopt(Arc::clone(message)),
+                seq if seq <= own => self.known(message)?,
+                seq if seq <= head => {}
+                _ if dense => self.log.adopt(Arc::clone(message)),
                 // A store that leaves out a message answered no slice: what is behind it is not taken.
-                _ => return Ok(self.learn(head)),
+                _ => return Ok(()),
             }
         }
         if self.kind == Kind::State {
-            self.log.advance(*to);
+            self.log.advance(slice.to);
         }
-        Ok(self.learn(head))
+        Ok(())
     }
 
     /// Whether a reader who stands here may be served from this copy.
@@ -228,6 +268,8 @@ impl Cache {
             Kind::Stream if base.is_some() => Serves::No,
             _ if seq >= head => Serves::Ahead,
             Kind::State if !has_deletions => Serves::No,
+            // A snapshot is read as of its base or later.
+            Kind::State if base.is_some_and(|base| base > head) => Serves::No,
             Kind::Stream | Kind::State if seq >= self.from() => Serves::Yes,
             Kind::Stream | Kind::State => Serves::No,
         }
@@ -236,24 +278,23 @@ impl Cache {
     /// Begins to fetch what a reader at this position lacks, if it can become part of this copy.
     #[must_use]
     pub fn lacks(&self, position: Position) -> Option<Filling> {
-        let (Head { epoch, .. }, from) = (self.log.head(), self.from());
-        let may = self.begun && position.epoch == epoch && position.seq < from;
+        let (head, from) = (self.log.head(), self.from());
+        let may = self.begun && position.epoch == head.epoch && position.seq < from;
         let near = self.kind == Kind::State || from.since(position.seq) <= Filling::MESSAGES;
-        (may && near).then(|| Filling::new(self.kind, Position::new(epoch, position.seq), from))
+        (may && near).then(|| Filling::new(self.kind, position.seq, from, &head))
     }
 
     /// Takes what was fetched. False if that does not go before what is here any more.
     pub fn fill(&mut self, filling: Filling) -> bool {
         let Head { epoch, floor, .. } = self.log.head();
-        let (after, from) = filling.range();
+        let Filling { after, from, begun_at, .. } = filling;
         let fits = self.begun && epoch == after.epoch && from == self.from();
         // Of a key of which a newer deletion was forgotten meanwhile, an older message would come to life.
-        if !fits || (self.kind == Kind::State && floor > from) {
+        if !fits || floor > begun_at {
             return false;
         }
-        let (messages, floor) = filling.into_parts();
-        self.log.forget_with(&Head { floor, ..self.log.head() });
-        self.log.adopt_before(messages);
+        self.log.forget_with(&Head { floor: filling.floor, ..self.log.head() });
+        self.log.adopt_before(filling.messages);
         self.from = after.seq;
         true
     }
@@ -267,21 +308,26 @@ impl Cache {
     }
 
     fn begin(&mut self, head: &Head) {
-        self.log = Log::copy_from(self.kind, self.retention, head);
-        (self.begun, self.from, self.told) = (true, head.head, head.head);
-    }
-
-    fn adopt(&mut self, message: Arc<Message>) {
-        self.log.adopt(message);
+        self.log = Log::copy_from(self.kind, self.retention, self.deletions, head);
+        (self.begun, self.from, self.told, self.fork) = (true, head.head, head.head, None);
     }
 
     /// Checks that a message with a number that is known is the one that is here, if it still is.
-    fn known(&self, message: &Message) -> Result<(), Fork> {
-        match self.log.at(message.seq) {
-            Some(own) if own.tag != message.tag => {
-                Err(Fork { position: Position::new(self.log.head().epoch, message.seq) })
-            }
-            Some(_) | None => Ok(()),
+    fn known(&mut self, message: &Message) -> Result<(), Fork> {
+        let is_another = self.log.at(message.seq).is_some_and(|own| own.tag != message.tag);
+        match self.fork {
+            Some(fork) => Err(fork),
+            None if is_another => Err(self.forked(message.seq)),
+            None => Ok(()),
         }
     }
+
+    /// Notes that this number shows that the epoch had two lives.
+    fn forked(&mut self, seq: Seq) -> Fork {
+        let fork = Fork { position: Position::new(self.log.head().epoch, seq) };
+        *self.fork.get_or_insert(fork)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,9 @@ pub enum LinkError {
     /// It was restarted, or was a replica meanwhile.
     #[error("it is in another life than before")]
     Stranger,
+    /// A slot of it went to another.
+    #[error("a slot of it went to another")]
+    Moved,
     /// The connection ended.
     #[error("the connection ended")]
     Ended,

@@ -11,6 +11,7 @@ use crate::dial::Running;
 use crate::ear::Ear;
 use crate::error::{Failure, LinkError, chain};
 use crate::link::Link;
+use crate::refusal::Refusal;
 use crate::sentinel::find_master;
 use crate::shared::Shared;
 use crate::url::Address;
@@ -211,13 +212,18 @@ async fn keep_ear(
                 let ear = Arc::new(ear);
                 state.send_replace(State::Up(Arc::clone(&ear)));
                 match listen(&shared, &place, &ear, !is_first).await {
-                    Ok(()) => tend_ear(&shared, &place, &link, &ear, &mut task, &poke).await,
+                    Ok(is_done) => tend_ear(&shared, &place, &link, &ear, &mut task, &poke, is_done).await,
                     Err(error) => error,
                 }
             }
             Err(error) => error,
         };
         is_first = false;
+        if let LinkError::Moved = why {
+            // It is there all the same.
+            state.send_replace(State::Connecting);
+            continue;
+        }
         state.send_replace(State::Down(why));
         sleep(backoff.next()).await;
     }
@@ -230,17 +236,23 @@ async fn tend_ear(
     ear: &Ear,
     task: &mut Running,
     poke: &Notify,
+    mut is_done: bool,
 ) -> LinkError {
     loop {
+        let limit = shared.dialer.timeout;
         let outcome = tokio::select! {
             () = task.ended() => Err(LinkError::Ended),
-            () = ear.lost() => Err(LinkError::Ended),
-            () = poke.notified() => listen(shared, place, ear, false).await,
-            () = sleep(LOOK) => {
-                let limit = shared.dialer.timeout;
-                timeout(limit, ear.check()).await.unwrap_or(Err(LinkError::Silent(limit)))
-            }
+            () = ear.lost() => Err(LinkError::Moved),
+            () = poke.notified() => listen(shared, place, ear, false).await.map(|done| is_done = done),
+            () = sleep(LOOK) => timeout(limit, ear.check()).await.unwrap_or(Err(LinkError::Silent(limit))),
         };
+        if !is_done && outcome.is_ok() {
+            // The map was out of date, or is: who has the slot is not yet known to all.
+            is_done = match listen(shared, place, ear, false).await {
+                Ok(is_done) => is_done,
+                Err(error) => return error,
+            };
+        }
         let moved = matches!(&*link.borrow(), State::Up(link) if link.address != ear.address);
         match outcome {
             Ok(()) if moved => return LinkError::NoMaster,
@@ -250,25 +262,31 @@ async fn tend_ear(
     }
 }
 
-/// Subscribes to what is watched and not yet subscribed, and tells that it was not.
-async fn listen(shared: &Shared, place: &Place, ear: &Ear, is_again: bool) -> Result<(), LinkError> {
+/// Subscribes to what is watched and not yet subscribed, and tells that it was not. False where some of it is elsewhere.
+async fn listen(shared: &Shared, place: &Place, ear: &Ear, is_again: bool) -> Result<bool, LinkError> {
     let wanted = shared.watched_at(place);
     let (missing, channels): (Vec<_>, Vec<_>) =
         wanted.iter().filter(|(feed, _)| !ear.hears(feed)).map(|(feed, name)| (feed.clone(), name.clone())).unzip();
     let limit = shared.dialer.timeout;
     let subscribing = async {
-        if let Err(refusal) = ear.subscribe(&missing).await {
-            shared.learn(&refusal);
-            return Err(refusal.into());
-        }
-        ear.unsubscribe(&ear.others(&wanted)).await.map_err(Into::into)
+        let subscribed = ear.subscribe(&missing).await;
+        ear.unsubscribe(&ear.others(&wanted)).await?;
+        subscribed
     };
     // Many subscriptions take their time; one that is not confirmed at all is noticed by the next look.
-    timeout(limit * 10, subscribing).await.unwrap_or(Err(LinkError::Silent(limit)))?;
+    let subscribed = timeout(limit * 10, subscribing).await.map_err(|_| LinkError::Silent(limit))?;
+    let is_done = match subscribed {
+        Ok(()) => true,
+        Err(refusal @ (Refusal::Moved(_) | Refusal::Ask(_) | Refusal::Later(_))) => {
+            shared.learn(&refusal);
+            false
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     if is_again && !shared.is_cluster() {
         shared.tell_uncertain(place);
     } else {
         shared.tell_uncertain_of(&channels);
     }
-    Ok(())
+    Ok(is_done)
 }

@@ -84,7 +84,7 @@ async fn nothing_is_told_before_it() {
     let server = start_required(room).await;
     server.publish("room:a", "early").await;
     let mut ws = Ws::open(server.address, &Query::of("room:a").from("earliest").client("client-a")).await;
-    eventually("the connection", || server.tricast.connections() == 1).await;
+    eventually("the connection", || server.connections() == 1).await;
     server.publish("room:a", "meanwhile").await;
     assert_eq!(server.tricast.channel("room:a").unwrap().member_count().await.unwrap(), 0);
     ws.send(hello("ann")).await;
@@ -120,10 +120,10 @@ async fn where_nobody_is_required_it_comes_after_welcome() {
 async fn none_within_ten_seconds_ends_the_connection() {
     let server = start_required(|builder| builder).await;
     let mut ws = knock(&server, &[]).await;
-    eventually("the connection", || server.tricast.connections() == 1).await;
+    eventually("the connection", || server.connections() == 1).await;
     pass_on_timers(HELLO - Duration::from_secs(1)).await;
     let mut late = knock(&server, &[]).await;
-    eventually("another", || server.tricast.connections() == 2).await;
+    eventually("another", || server.connections() == 2).await;
     pass_on_timers(Duration::from_secs(2)).await;
     let bye = ws.next_event().await;
     let met = closed(&mut ws, &bye).await;
@@ -136,7 +136,7 @@ async fn none_within_ten_seconds_ends_the_connection() {
 async fn pings_do_not_put_the_end_off() {
     let server = start_required(|builder| builder).await;
     let mut ws = knock(&server, &[]).await;
-    eventually("the connection", || server.tricast.connections() == 1).await;
+    eventually("the connection", || server.connections() == 1).await;
     for _ in 0..3 {
         pass_on_timers(Duration::from_secs(4)).await;
         // Too late for the last, perhaps: then it is not taken.
@@ -151,7 +151,7 @@ async fn pings_do_not_put_the_end_off() {
 async fn whoever_is_awaited_is_told_to_leave_when_the_node_drains() {
     let server = start_required(|builder| builder).await;
     let mut ws = knock(&server, &[]).await;
-    eventually("the connection", || server.tricast.connections() == 1).await;
+    eventually("the connection", || server.connections() == 1).await;
     let tricast = server.tricast.clone();
     let drain = tokio::spawn(async move { tricast.drain(Duration::from_secs(10)).await });
     assert_eq!(ws.next_event().await["code"], "draining");

@@ -83,7 +83,7 @@ async fn whoever_brings_nothing_is_refused_where_somebody_is_required() {
         let met = told(meet(&server, way, None, ROOM).await);
         assert_eq!(met, refusal(way, "unauthorized", 401, 4401), "{way:?}");
     }
-    assert_eq!(server.tricast.connections(), 0);
+    assert_eq!(server.connections(), 0);
 }
 
 #[tokio::test]

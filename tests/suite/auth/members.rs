@@ -50,11 +50,8 @@ async fn until_members(server: &Server, channel: &str, expected: &[(Option<&str>
     .await;
 }
 
-over_every_transport!(
-    a_member_is_a_user_with_a_client,
-    a_borrowed_client_id_is_another_member,
-    where_users_are_hidden_members_bear_none
-);
+over_every_transport!(a_member_is_a_user_with_a_client, where_users_are_hidden_members_bear_none);
+over_every_transport_by_the_clock!(a_borrowed_client_id_is_another_member);
 
 async fn a_member_is_a_user_with_a_client(case: Case) {
     let server = start(rooms).await;
@@ -75,7 +72,7 @@ async fn a_borrowed_client_id_is_another_member(case: Case) {
         let reader = Reader::open(case.transport, &server, &as_member(borrower, "room:a")).await;
         assert_eq!(members(&server, "room:a").await.len(), 2, "{borrower:?}");
         drop(reader);
-        eventually("the borrower's end", || server.tricast.connections() == 1).await;
+        eventually("the borrower's end", || server.connections() == 1).await;
         // A poller's place outlasts more than the grace.
         server.let_really_pass(std::time::Duration::from_secs(12)).await;
         until_members(&server, "room:a", &[(Some("ann"), CLIENT)]).await;
@@ -133,7 +130,7 @@ async fn who_signs_in_on_a_socket_is_another_member_from_then_on() {
     ws.ask(json!({"type": "auth", "token": "ann&exp=60000"})).await;
     assert_eq!(send(&server, None, &json!({"type": "history", "channel": "@presence/room:a"})).await, before);
     drop(ws);
-    eventually("the end", || server.tricast.connections() == 0).await;
+    eventually("the end", || server.connections() == 0).await;
     server.let_really_pass(std::time::Duration::from_secs(5)).await;
     until_members(&server, "room:a", &[]).await;
 }

@@ -13,10 +13,8 @@ use crate::matrix::Case;
 /// Issued at the node's start; what is taken back later is taken back from it.
 const OLD: &str = "ann&iat=0";
 
-over_every_transport!(
-    a_revoked_user_is_ended_and_nobody_else_is,
-    a_revoked_subscription_ends_and_the_connection_may_go_on
-);
+over_every_transport!(a_revoked_subscription_ends_and_the_connection_may_go_on);
+over_every_transport_by_the_clock!(a_revoked_user_is_ended_and_nobody_else_is);
 
 async fn a_revoked_user_is_ended_and_nobody_else_is(case: Case) {
     let server = start(|builder| builder).await;
@@ -27,7 +25,7 @@ async fn a_revoked_user_is_ended_and_nobody_else_is(case: Case) {
     server.let_pass(Duration::from_secs(1));
     let revoke = async {
         let parked = if case.transport.is_poll() { 2 } else { 5 };
-        eventually("the readers", || server.tricast.connections() == parked).await;
+        eventually("the readers", || server.connections() == parked).await;
         server.tricast.revoke("ann").await.unwrap();
     };
     let (bye, other_bye, ()) = tokio::join!(ann.next_of_log(), tab.next_of_log(), revoke);
@@ -48,7 +46,7 @@ async fn a_revoked_subscription_ends_and_the_connection_may_go_on(case: Case) {
     let (mut ann, mut bob) = (open(Some("ann")).await, open(Some("bob")).await);
     let revoke = async |channel| {
         let parked = if case.transport.is_poll() { 1 } else { 2 };
-        eventually("the readers", || server.tricast.connections() >= parked).await;
+        eventually("the readers", || server.connections() >= parked).await;
         server.tricast.revoke_subscription("ann", channel).await.unwrap();
     };
     let (told, ()) = tokio::join!(ann.next_of_log(), revoke("chat:a"));
@@ -90,7 +88,7 @@ async fn a_parked_poll_is_released_and_its_cursor_forgets_what_was_taken_back() 
         let query = query(Some("ann"), &["chat:a", "chat:b"]).cursor(positions.join(","));
         let parked = async { super::Answer::read(query.request(transport).send(server.address).await).await };
         let revoke = async {
-            eventually("the poll", || server.tricast.connections() == 1).await;
+            eventually("the poll", || server.connections() == 1).await;
             server.tricast.revoke_subscription("ann", "chat:b").await.unwrap();
         };
         let (answer, ()) = tokio::join!(parked, revoke);

@@ -15,7 +15,10 @@ const SECOND: Duration = Duration::from_secs(1);
 /// After what time a token is over that ends now: its last millisecond is within the leeway.
 const OVER: Duration = LEEWAY.saturating_add(Duration::from_millis(1));
 
-over_every_transport!(a_reader_is_ended_with_its_token, nothing_is_delivered_after_the_end_whatever_the_timers_say);
+over_every_transport_by_the_clock!(
+    a_reader_is_ended_with_its_token,
+    nothing_is_delivered_after_the_end_whatever_the_timers_say
+);
 
 /// The reader keeps what it has, and is told to come back with a fresh token.
 async fn a_reader_is_ended_with_its_token(case: Case) {
@@ -24,18 +27,18 @@ async fn a_reader_is_ended_with_its_token(case: Case) {
     server.publish("chat:a", 1).await;
     assert_eq!(reader.seqs(1).await, [1]);
     let end = async {
-        eventually("the reader waits", || server.tricast.connections() == 1).await;
+        eventually("the reader waits", || server.connections() == 1).await;
         server.let_really_pass(2 * SECOND + LEEWAY).await;
         // Whoever would end now would do so before this task has so many turns.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(server.tricast.connections(), 1, "within the leeway it goes on");
+        assert_eq!(server.connections(), 1, "within the leeway it goes on");
         server.let_really_pass(OVER - LEEWAY).await;
     };
     let (bye, ()) = tokio::join!(reader.next_of_log(), end);
     assert_eq!((type_of(&bye), &bye["code"], &bye["reconnect"]), ("bye", &json!("token_expired"), &json!(true)));
-    eventually("the end of the connection", || server.tricast.connections() == 0).await;
+    eventually("the end of the connection", || server.connections() == 0).await;
     let met = meet(&server, Way::Header(case.transport), Some("ann&exp=2000"), "chat:a").await;
     match met {
         Met::Status { code, status: 401, challenge: Some(_), .. } | Met::Closed { code, close: 4402, .. } => {
@@ -50,7 +53,7 @@ async fn nothing_is_delivered_after_the_end_whatever_the_timers_say(case: Case) 
     let server = start(|builder| builder).await;
     let mut reader = Reader::open(case.transport, &server, &query(Some("ann&exp=2000"), &["chat:a"])).await;
     let end = async {
-        eventually("the reader waits", || server.tricast.connections() == 1).await;
+        eventually("the reader waits", || server.connections() == 1).await;
         server.let_pass(2 * SECOND + OVER);
         server.publish("chat:a", "too late").await;
     };

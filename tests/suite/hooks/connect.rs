@@ -82,7 +82,7 @@ async fn who_is_refused_is_told_by_the_code_on_each_transport() {
             }
         }
     }
-    eventually("who was refused is gone", || server.tricast.connections() == 0).await;
+    eventually("who was refused is gone", || server.connections() == 0).await;
     assert!(heard.all().iter().all(|word| word.contains(" comes ")), "of whom was refused nobody is told: {heard:?}");
 }
 
@@ -145,7 +145,7 @@ async fn a_hook_that_panics_or_hangs_lets_nobody_in_and_a_goodbye_that_panics_ha
         assert_eq!(response.json().await["code"], code);
     }
     drop(Reader::open(Transport::Ws, &server, &Query::of("chat:a")).await);
-    eventually("everybody has gone", || server.tricast.connections() == 0).await;
+    eventually("everybody has gone", || server.connections() == 0).await;
     drop(Reader::open(Transport::Ws, &server, &Query::of("chat:a")).await);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backplane::Slice;
 use crate::channel::Kind;
 use crate::limits::{FILL_BYTES, FILL_MESSAGES};
-use crate::log::Limit;
+use crate::log::{Head, Limit};
 use crate::message::Message;
 use crate::position::{Position, Seq};
 use crate::replay::{Decision, decide};
@@ -14,13 +14,18 @@ use crate::replay::{Decision, decide};
 #[derive(Debug)]
 pub struct Filling {
     kind: Kind,
-    after: Position,
+    pub(super) after: Position,
     /// The copy has everything after this.
-    from: Seq,
+    pub(super) from: Seq,
+    /// Where the copy stood when this began: what is fetched is read as of that or later.
+    pub(super) begun_at: Seq,
     at: Seq,
-    messages: Vec<Arc<Message>>,
+    pub(super) messages: Vec<Arc<Message>>,
     bytes: usize,
-    floor: Seq,
+    /// The newest head that was seen.
+    head: Seq,
+    /// Deletions up to this seq are missing.
+    pub(super) floor: Seq,
 }
 
 /// What a page did.
@@ -40,23 +45,31 @@ impl Filling {
     /// How much one page is to have.
     pub const PAGE: Limit = Limit { messages: 1_024, bytes: 1024 * 1024 };
 
-    pub(super) fn new(kind: Kind, after: Position, from: Seq) -> Self {
-        Self { kind, after, from, at: after.seq, messages: Vec::new(), bytes: 0, floor: Seq::ZERO }
+    pub(super) fn new(kind: Kind, after: Seq, from: Seq, copy: &Head) -> Self {
+        let Head { epoch, head, floor, .. } = *copy;
+        let (position, seen) = (Position::new(epoch, after), head.max(floor));
+        let messages = Vec::new();
+        Self { kind, after: position, from, begun_at: head, at: after, messages, bytes: 0, head: seen, floor }
     }
 
     /// After which position the next page is to be read.
     #[must_use]
     pub fn at(&self) -> Position {
-        Position::new(self.after.epoch, self.at)
+        // Where deletions are forgotten, a position without a base could not be continued.
+        let is_snapshot = self.kind == Kind::State && Seq::ZERO < self.at && self.at < self.floor;
+        Position { epoch: self.after.epoch, seq: self.at, base: is_snapshot.then_some(self.head) }
     }
 
     /// Takes the page that was read after [`Filling::at`].
     pub fn take(&mut self, slice: Slice) -> Filled {
         let Slice { head, messages, to } = slice;
-        if decide(self.kind, Some(self.at()), &head) != Decision::Continue || !self.is_dense(&messages) {
+        let at = self.at();
+        if decide(self.kind, Some(at), &head) != Decision::Continue || !self.is_dense(&messages, to) {
             return Filled::Unfit;
         }
-        self.floor = self.floor.max(head.floor);
+        // To a position with a base no deletion up to it is told; the copy has those after `from`.
+        let untold = at.base.map_or(Seq::ZERO, |base| base.min(self.from));
+        (self.head, self.floor) = (self.head.max(head.head), self.floor.max(head.floor).max(untold));
         let needed = messages.into_iter().filter(|message| message.seq <= self.from);
         for message in needed {
             self.bytes += message.size();
@@ -76,16 +89,9 @@ impl Filling {
         }
     }
 
-    fn is_dense(&self, messages: &[Arc<Message>]) -> bool {
-        let expected = self.at.get() + 1..;
-        self.kind == Kind::State || messages.iter().zip(expected).all(|(message, seq)| message.seq.get() == seq)
-    }
-
-    pub(super) fn range(&self) -> (Position, Seq) {
-        (self.after, self.from)
-    }
-
-    pub(super) fn into_parts(self) -> (Vec<Arc<Message>>, Seq) {
-        (self.messages, self.floor)
+    fn is_dense(&self, messages: &[Arc<Message>], to: Seq) -> bool {
+        let mut expected = self.at.get() + 1..=to.get();
+        let dense = messages.iter().all(|message| Some(message.seq.get()) == expected.next());
+        self.kind == Kind::State || (dense && expected.next().is_none())
     }
 }

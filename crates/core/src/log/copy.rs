@@ -9,12 +9,12 @@ use crate::message::Message;
 use crate::position::Seq;
 
 impl Log {
-    /// A copy that begins at a head and has nothing of what was before it. It forgets by count and bytes alone: what is
-    /// too old is for the store to say, by its own clock.
-    pub(crate) fn copy_from(kind: Kind, retention: Retention, head: &Head) -> Self {
+    /// A copy that begins at a head and has nothing of what was before it, and on a state remembers so many deletions. It
+    /// forgets by count and bytes alone: what is too old is for the store to say, by its own clock.
+    pub(crate) fn copy_from(kind: Kind, retention: Retention, deletions: usize, head: &Head) -> Self {
         let kept = match kind {
             Kind::Stream => Kept::Stream(Stream::default()),
-            Kind::State => Kept::State(State::above(head.floor)),
+            Kind::State => Kept::State(State::remembering(deletions).above(head.floor)),
         };
         let retention = Retention { ttl_ms: u64::MAX, ..retention };
         let Head { epoch, head, .. } = *head;
@@ -44,8 +44,8 @@ impl Log {
                     stream.push_before(message);
                 }
                 Kept::State(state) => {
-                    let grown = state.put_older(message);
-                    self.bytes += grown;
+                    let (grown, shrunk) = state.put_older(message);
+                    self.bytes = self.bytes + grown - shrunk;
                 }
             }
         }

@@ -75,7 +75,7 @@ impl Log {
         let Remnant { epoch, head, floor, last_append_ms } = *remnant;
         let kept = match kind {
             Kind::Stream => Kept::Stream(Stream::default()),
-            Kind::State => Kept::State(State::above(floor)),
+            Kind::State => Kept::State(State::default().above(floor)),
         };
         Self { epoch, retention, head, kept, bytes: 0, dedup: Dedup::default(), last_append_ms }
     }

@@ -69,9 +69,9 @@ impl State {
         }
     }
 
-    /// An empty one, that has forgotten deletions up to this number.
-    pub(super) fn above(floor: Seq) -> Self {
-        Self { floor, ..Self::default() }
+    /// The same, that has forgotten deletions up to this number.
+    pub(super) fn above(self, floor: Seq) -> Self {
+        Self { floor, ..self }
     }
 
     pub(super) fn floor(&self) -> Seq {
@@ -155,15 +155,12 @@ impl State {
         (grown, shrunk)
     }
 
-    /// Puts a message where it stood, unless there is a newer one of its key; returns by how many bytes the log grew.
-    pub(super) fn put_older(&mut self, message: Arc<Message>) -> u64 {
+    /// Puts a message where it stood, unless there is a newer one of its key; returns by how many bytes the log grew and
+    /// shrank.
+    pub(super) fn put_older(&mut self, message: Arc<Message>) -> (u64, u64) {
         let is_newest = message.key.as_ref().is_some_and(|key| !self.keys.contains_key(key));
         let is_forgotten = message.payload.is_none() && message.seq <= self.floor;
-        if !is_newest || is_forgotten {
-            return 0;
-        }
-        let (grown, shrunk) = self.put(message);
-        grown.saturating_sub(shrunk)
+        if is_newest && !is_forgotten { self.put(message) } else { (0, 0) }
     }
 
     /// Deletions up to this seq may be missing.
@@ -225,7 +222,8 @@ impl State {
 
     fn forget_oldest_deletion(&mut self) -> u64 {
         let Some(seq) = self.deletions.pop_first() else { return 0 };
-        self.floor = seq;
+        // A copy may forget one from before what its store has forgotten, or from before what it forgot itself.
+        self.raise_floor(seq);
         if let Some(key) = self.entries.get(&seq).and_then(|message| message.key.clone()) {
             self.keys.remove(&key);
         }

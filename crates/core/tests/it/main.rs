@@ -9,6 +9,7 @@
 )]
 
 mod any;
+mod cache;
 mod channel;
 mod code;
 mod command;

@@ -30,7 +30,7 @@ pub(crate) enum Told {
 }
 
 impl Heard {
-    /// Waits until something was told that is as it should be, and forgets what came before it.
+    /// Waits until something was told that is as it should be, and forgets it.
     pub(crate) async fn until(&self, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
         let waiting = async {
             loop {
@@ -54,6 +54,20 @@ impl Heard {
         }
     }
 
+    /// Appends until that is told: news come again some time after the server does.
+    pub(crate) async fn again(&self, redis: &Redis, topic: &Topic) {
+        let name = topic.name.as_str();
+        let appending = async {
+            loop {
+                let seq = append(redis, topic, text("again").key("again")).await.position.seq.get();
+                if timeout(Duration::from_millis(500), self.grew(name, seq)).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        timeout(WATCHDOG, appending).await.unwrap_or_else(|_| panic!("{name} is not told again"));
+    }
+
     /// Waits until a channel is told to be uncertain, or all are.
     pub(crate) async fn uncertain(&self, name: &str) {
         let is_it =
@@ -61,14 +75,10 @@ impl Heard {
         self.until(&format!("{name} is uncertain"), is_it).await;
     }
 
-    pub(crate) fn all(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
-    }
-
     fn take(&self, is_it: impl Fn(&Told) -> bool) -> Option<Told> {
         let mut told = self.told.lock().unwrap();
         let index = told.iter().position(is_it)?;
-        told.drain(..=index).next_back()
+        Some(told.remove(index))
     }
 
     fn add(&self, told: Told) {

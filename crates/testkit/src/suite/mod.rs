@@ -6,22 +6,24 @@
 //! In the tests of a backplane:
 //!
 //! ```no_run
-//! # use std::sync::Arc;
-//! # use tricast_core::backplane::{Backplane, BoxFuture};
+//! use std::sync::Arc;
+//! use tricast_core::backplane::{Backplane, BoxFuture};
+//! use tricast_testkit::store::Store;
 //! use tricast_testkit::suite::Factory;
 //!
-//! struct Ours;
+//! struct Ours(Store);
 //!
 //! impl Factory for Ours {
 //!     fn node(&self) -> BoxFuture<'_, Arc<dyn Backplane>> {
-//! #       unimplemented!();
-//! #       /*
-//!         …
-//! #       */
+//!         Box::pin(async { self.0.node() as _ })
 //!     }
 //! }
 //!
-//! tricast_testkit::backplane_suite!(Ours);
+//! # fn ours() -> Ours {
+//! #     let clock = Arc::new(tricast_testkit::clock::VirtualClock::default());
+//! #     Ours(Store::new(clock, Arc::new(tricast_testkit::entropy::Seeded::new(1))))
+//! # }
+//! tricast_testkit::backplane_suite!(ours());
 //! # fn main() {}
 //! ```
 
@@ -40,6 +42,7 @@ pub mod watching;
 mod world;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +77,11 @@ pub trait Factory: Send + Sync {
 
 /// Runs a scenario on two threads, for no longer than a few [`WATCHDOG`]s.
 pub fn run(scenario: impl Future<Output = ()>) {
+    // Boxed, so that a runtime is not compiled for each scenario anew.
+    run_boxed(Box::pin(scenario));
+}
+
+fn run_boxed(scenario: Pin<Box<dyn Future<Output = ()> + '_>>) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system gives two threads");
     let ended = runtime.block_on(async { time::timeout(3 * WATCHDOG, scenario).await });
