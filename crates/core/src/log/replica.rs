@@ -270,7 +270,7 @@ impl Log {
         let Snapshot { epoch, head, floor, last_append_ms, messages, ids, held } = snapshot;
         let kept = match kind {
             Kind::Stream => Kept::Stream(Stream::default()),
-            Kind::State => Kept::State(State::above(floor)),
+            Kind::State => Kept::State(State::default().above(floor)),
         };
         let mut log = Self { epoch, retention, head, kept, bytes: 0, dedup: Dedup::default(), last_append_ms };
         for message in &messages {
