@@ -235,7 +235,10 @@ impl Cache {
         // To who stands at zero no deletion is owed, but this copy may have moved on from there.
         let is_owed = after.seq < head.floor && own.head > Seq::ZERO;
         if is_owed || decide(self.kind, Some(after), head) != Decision::Continue {
+            // What was told of it meanwhile may be more.
+            let told = self.told;
             self.begin(head);
+            self.told = self.told.max(told);
             return Ok(Learned::Anew);
         }
         self.adopt(slice)?;

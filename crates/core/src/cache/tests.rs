@@ -381,3 +381,16 @@ fn a_page_with_room_for_one_message_gets_a_copy_on() {
         assert_eq!((copy.wants(), seqs(&copy, at(0))), (None, vec![1, 2, 3]));
     }
 }
+
+#[test]
+fn a_copy_that_begins_anew_remembers_what_it_was_told_while_it_asked() {
+    let mut store = Store::with(Kind::Stream, 1, Retention { keep: 2, ..Retention::stream() });
+    let mut copy = store.copy();
+    (0..5).for_each(|_| drop(store.say()));
+    copy.learn(&store.head());
+    let (after, slice) = (copy.wants().unwrap(), store.read(copy.wants().unwrap(), usize::MAX));
+    store.say();
+    copy.learn(&store.head());
+    assert_eq!(copy.catch_up(after, &slice), Ok(Learned::Anew));
+    assert_eq!(copy.wants(), Some(at(5)), "the sixth is missing, and nobody may be told that nothing is new");
+}

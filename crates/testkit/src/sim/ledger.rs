@@ -215,7 +215,8 @@ impl Ledger {
         let held = asked.base.unwrap_or(asked.seq).get();
         let (forgotten, oldest) = match self.keeps.kind {
             Kind::Stream => (asked.seq.get() < before.forgotten as u64, after.forgotten as u64),
-            Kind::State => (asked.seq > Seq::ZERO && held < before.floor, 0),
+            // A server may know of one at zero that there was nothing to tell it, up to a number that no message bore.
+            Kind::State => (held < before.floor, 0),
         };
         let has_cause = match reason {
             GapReason::Epoch => was < is,

@@ -193,7 +193,9 @@ impl Store {
     pub(super) fn is_caught_up(&self, channel: usize, position: Position) -> bool {
         let Channel { keeps, log, .. } = &self.channels[channel];
         let head = log.head();
-        let nothing = log.extent(position, Limit::default()).count == 0;
+        // To who holds nothing no deletion is owed.
+        let owed = |message: &Arc<Message>| position.seq > Seq::ZERO || message.payload.is_some();
+        let nothing = !log.read(position, Limit::default()).iter().any(owed);
         position.epoch == head.epoch && nothing && (keeps.kind == Kind::State || position.seq == head.head)
     }
 }

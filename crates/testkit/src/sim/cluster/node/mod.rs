@@ -16,7 +16,7 @@ use tricast_core::backplane::Slice;
 use tricast_core::cache::{Cache, Filling, Heard};
 use tricast_core::channel::Kind;
 use tricast_core::log::{Head, Limit};
-use tricast_core::position::Position;
+use tricast_core::position::{Epoch, Position};
 use tricast_core::protocol::Start;
 
 use super::flaw::Flaw;
@@ -238,9 +238,14 @@ impl Node {
         let Some(copy) = &self.copies[*channel] else { return false };
         let before = Position::new(*epoch, message.seq.back(1));
         let one = Limit { messages: 1, bytes: usize::MAX };
-        let is_of_it = copy.cache.is_begun() && copy.cache.log().head().epoch == *epoch;
         let here = || copy.cache.log().read(before, one).into_iter().next();
-        is_of_it && here().is_some_and(|own| own.seq == message.seq && own.tag != message.tag)
+        self.follows(*channel, *epoch) && here().is_some_and(|own| own.seq == message.seq && own.tag != message.tag)
+    }
+
+    /// Whether the copy is of this epoch.
+    pub(super) fn follows(&self, channel: usize, epoch: Epoch) -> bool {
+        let copy = self.copies[channel].as_ref();
+        copy.is_some_and(|copy| copy.cache.is_begun() && copy.cache.log().head().epoch == epoch)
     }
 
     /// Whether an answer to who catches up would be taken.

@@ -91,7 +91,8 @@ impl Node {
         copy.watched = false;
         copy.change(|cache| cache.close());
         copy.turn = None;
-        let is_wanted = !copy.next.is_empty() || self.sessions.values().any(|it| it.channel == channel);
+        let works = copy.behind || copy.catching.is_some() || copy.fetching.is_some() || !copy.next.is_empty();
+        let is_wanted = works || self.sessions.values().any(|it| it.channel == channel);
         if is_wanted {
             self.take_turn(channel);
         } else {

@@ -131,11 +131,11 @@ impl World {
     /// A node that is told of two messages with one number has to see to it that their epoch ends.
     fn notice_fork(&mut self, who: Who, news: &News) {
         if self.plan.forks && self.runs(who).is_some_and(|node| node.has_another(news)) {
-            self.forked.insert((news.channel, news.epoch));
+            self.forked.insert((who, news.channel, news.epoch));
         }
     }
 
-    fn runs(&self, who: Who) -> Option<&Node> {
+    pub(super) fn runs(&self, who: Who) -> Option<&Node> {
         let place = &self.nodes[who.0];
         place.node.as_ref().filter(|_| place.life == who.1)
     }

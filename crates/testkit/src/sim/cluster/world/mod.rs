@@ -34,8 +34,8 @@ pub(super) struct World {
     links: Vec<Link>,
     readers: Vec<Reader>,
     publishers: Vec<Publisher>,
-    /// Epochs of which a node has seen two lives: they have to end.
-    forked: BTreeSet<(usize, Epoch)>,
+    /// Who has seen two lives of an epoch: it has to end.
+    forked: BTreeSet<(Who, usize, Epoch)>,
     /// What is being asked: for all who want to know it, so by one.
     asking: BTreeSet<(Who, usize, Topic)>,
     questions: u64,
@@ -269,7 +269,13 @@ impl World {
     }
 
     fn is_settled(&self) -> Checked<bool> {
-        if self.forked.iter().any(|(channel, epoch)| self.store.epoch(*channel) == *epoch) {
+        // Who has seen it may have ended, or given up the copy, before it could say so.
+        let knows = |who, channel, epoch| self.runs(who).is_some_and(|node| node.follows(channel, epoch));
+        if self
+            .forked
+            .iter()
+            .any(|(who, channel, epoch)| self.store.epoch(*channel) == *epoch && knows(*who, *channel, *epoch))
+        {
             return Ok(false);
         }
         for reader in &self.readers {
