@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tricast_testkit::WATCHDOG;
@@ -18,14 +19,14 @@ fn client(server: &Server, arguments: &[&str]) -> Command {
     command
 }
 
-fn publish(server: &Server, arguments: &[&str]) -> Output {
+pub(crate) fn publish(server: &Server, arguments: &[&str]) -> Output {
     let output = client(server, &[&["pub"], arguments].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     output
 }
 
 /// A `sub` that runs, line by line. It is killed when this value goes.
-struct Sub {
+pub(crate) struct Sub {
     process: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
@@ -33,19 +34,30 @@ struct Sub {
 
 impl Sub {
     fn start(server: &Server, arguments: &[&str]) -> Self {
-        let mut command = client(server, &[&["sub"], arguments].concat());
+        Self::at(&server.url("/rt"), arguments)
+    }
+
+    /// One that reads from wherever this leads.
+    pub(crate) fn at(url: &str, arguments: &[&str]) -> Self {
+        let mut command = tricast(&[&["sub"], arguments].concat());
+        command.env("TRICAST_URL", url);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = lines(process.stdout.take().unwrap());
         let stderr = lines(process.stderr.take().unwrap());
         Self { process, stdout, stderr }
     }
 
-    fn next(&self) -> String {
-        self.stdout.recv_timeout(WATCHDOG).unwrap()
+    pub(crate) fn next(&self) -> String {
+        self.within(WATCHDOG).unwrap()
+    }
+
+    /// The next line, if one comes in time.
+    pub(crate) fn within(&self, time: Duration) -> Option<String> {
+        self.stdout.recv_timeout(time).ok()
     }
 
     /// The next line on stderr that has this in it.
-    fn told(&self, what: &str) -> String {
+    pub(crate) fn told(&self, what: &str) -> String {
         loop {
             let line = self.stderr.recv_timeout(WATCHDOG).expect(what);
             if line.contains(what) {

@@ -71,9 +71,10 @@ fn is_marked(source: &str, name: &str) -> bool {
     false
 }
 
-/// A function that one of the suite's `over_…!` macros makes tests of.
+/// A function that one of the suite's `over_…!` and `on_every_…!` macros makes tests of.
 fn is_scenario(source: &str, name: &str) -> bool {
-    let lists = source.split("\nover_").skip(1).filter_map(|rest| rest.split_once('(')?.1.split(");").next());
+    let macros = ["\nover_", "\non_every_"].into_iter().flat_map(|macros| source.split(macros).skip(1));
+    let lists = macros.filter_map(|rest| rest.split_once('(')?.1.split(");").next());
     lists.flat_map(|list| list.split(',')).any(|listed| listed.trim() == name)
         && source.lines().any(|line| is_function(line, name))
 }
@@ -93,6 +94,10 @@ over_every_transport!(
 );
 
 over_others!(three);
+
+on_every_store!(four);
+
+async fn four(kind: Kind) {}
 
 async fn one(case: Case) {}
 
