@@ -5,7 +5,7 @@
 //! - [`process`]: a server program, started on a free port and stopped by its id,
 //! - [`net`]: a TCP proxy that misbehaves on demand,
 //! - [`nginx`]: the real proxy, in the configurations that people run,
-//! - [`sim`]: thousands of histories of readers and publishers on a bad network,
+//! - [`sim`]: thousands of histories of readers and publishers on a bad network, with one server or a cluster,
 //! - [`fuzz`]: functions that take any bytes, and a driver for them.
 //!
 //! # Panics
