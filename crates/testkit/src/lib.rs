@@ -8,7 +8,7 @@
 //! - [`redis`] and [`nats`]: the real stores, alone or several together, killed, stopped and emptied on demand,
 //! - [`suite`]: what every backplane does, as one suite of tests for all of them,
 //! - [`store`]: a store in this process that several nodes share, and what may go wrong with one,
-//! - [`sim`]: thousands of histories of readers and publishers on a bad network,
+//! - [`sim`]: thousands of histories of readers and publishers on a bad network, with one server or a cluster,
 //! - [`fuzz`]: functions that take any bytes, and a driver for them.
 //!
 //! # Panics

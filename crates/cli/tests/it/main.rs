@@ -11,6 +11,7 @@ use tricast_testkit::WATCHDOG;
 use tricast_testkit::process::Server;
 
 mod clients;
+mod cluster;
 mod config;
 mod operations;
 mod snapshots;
@@ -19,7 +20,7 @@ mod token;
 fn tricast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tricast"));
     command.args(arguments);
-    for variable in ["RUST_LOG", "NO_COLOR", "TRICAST_URL", "TRICAST_TOKEN"] {
+    for variable in ["RUST_LOG", "NO_COLOR", "TRICAST_URL", "TRICAST_TOKEN", "TRICAST_BACKPLANE"] {
         command.env_remove(variable);
     }
     command

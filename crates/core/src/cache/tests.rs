@@ -5,6 +5,7 @@ use crate::log::{Limit, Stamp};
 use crate::message::{Draft, Payload};
 
 mod filling;
+mod forks;
 
 /// What keeps the log of which there is a copy.
 struct Store {
@@ -77,6 +78,12 @@ fn with_base(seq: u64, base: u64) -> Position {
 
 fn hear(copy: &mut Cache, message: &Arc<Message>) -> Heard {
     copy.hear(copy.log().head().epoch, Arc::clone(message))
+}
+
+fn hear_all(copy: &mut Cache, news: &[Arc<Message>]) {
+    for message in news {
+        hear(copy, message);
+    }
 }
 
 /// Catches up by one question.
@@ -191,7 +198,7 @@ fn a_stale_head_changes_nothing() {
 #[test]
 fn what_the_store_has_forgotten_is_forgotten_here() {
     let (store, mut copy, news) = stream(1, 3);
-    news.iter().for_each(|message| drop(hear(&mut copy, message)));
+    hear_all(&mut copy, &news);
     let full = copy.log().bytes();
     assert_eq!(copy.learn(&Head { first: Seq::new(3).unwrap(), ..store.head() }), Learned::Current);
     assert_eq!((copy.serves(at(1)), seqs(&copy, at(2))), (Serves::No, vec![3, 4]));
@@ -236,52 +243,6 @@ fn what_was_asked_of_an_epoch_that_is_left_takes_the_copy_nowhere() {
     let third = Store::with(Kind::Stream, 3, Retention::stream());
     let slice = Slice { head: third.head(), messages: Vec::new(), to: after.seq };
     assert_eq!(copy.catch_up(after, &slice), Ok(Learned::Anew), "but of one that is new it does");
-}
-
-#[test]
-fn two_messages_with_one_number_are_a_fork_until_the_epoch_ends() {
-    let (store, mut copy, news) = stream(0, 2);
-    news.iter().for_each(|message| drop(hear(&mut copy, message)));
-    let fork = Fork { position: at(2) };
-    let another = Arc::new(Message { tag: 77, ..Message::clone(&news[1]) });
-    assert_eq!(hear(&mut copy, &another), Heard::Fork(fork));
-    let next = Arc::new(Message { seq: Seq::new(3).unwrap(), ..Message::clone(&another) });
-    assert_eq!(hear(&mut copy, &next), Heard::Fork(fork), "it may be of either life");
-    copy.let_go();
-    assert_eq!(copy.learn(&store.head()), Learned::Behind, "so that somebody asks, and ends the epoch");
-    assert_eq!(catch_up(&mut copy, &store), Err(fork));
-    assert_eq!(copy.log().head().head.get(), 2);
-    let other = Store::with(Kind::Stream, 2, Retention::stream());
-    assert_eq!((copy.learn(&other.head()), copy.wants()), (Learned::Anew, None));
-}
-
-#[test]
-fn a_fork_behind_a_lost_tail_is_seen_by_reading_the_own_head_once_more() {
-    for kind in [Kind::Stream, Kind::State] {
-        let (mut one, mut other) = (Store::new(kind), Store::new(kind));
-        other.tag = 100;
-        let say = |store: &mut Store, key| if kind == Kind::State { store.set(key) } else { store.say() };
-        let mut copy = one.copy();
-        hear(&mut copy, &say(&mut one, "a"));
-        say(&mut other, "b");
-        assert_eq!(hear(&mut copy, &say(&mut other, "c")), Heard::Grew, "two lives, and nobody can tell");
-        say(&mut one, "b");
-        say(&mut one, "c");
-        copy.learn(&one.head());
-        assert_eq!(catch_up(&mut copy, &one), Err(Fork { position: at(2) }));
-    }
-}
-
-#[test]
-fn a_log_that_went_back_within_its_epoch_is_a_fork() {
-    let (mut store, mut copy, news) = stream(0, 5);
-    news.iter().for_each(|message| drop(hear(&mut copy, message)));
-    let lost = store.say();
-    drop(store.say());
-    copy.learn(&store.head());
-    let (lagging, ..) = stream(2, 0);
-    assert_eq!(catch_up(&mut copy, &lagging), Err(Fork { position: at(4) }));
-    assert_eq!(hear(&mut copy, &lost), Heard::Fork(Fork { position: at(4) }));
 }
 
 #[test]

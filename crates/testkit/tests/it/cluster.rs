@@ -25,6 +25,13 @@ fn a_flaw_of_a_node_breaks_a_promise_that_is_checked() {
 }
 
 #[test]
+fn what_the_store_is_asked_does_not_grow_with_the_readers() {
+    let (few, many) = (cluster::crowd(30).unwrap(), cluster::crowd(600).unwrap());
+    assert!(many.delivered > 10 * few.delivered);
+    assert!(many.questions <= few.questions * 3 / 2, "{} questions for {} readers", many.questions, 600);
+}
+
+#[test]
 fn the_same_seed_is_the_same_history() {
     for seed in 0..20 {
         assert_eq!(cluster::tell(seed, None), cluster::tell(seed, None));

@@ -38,7 +38,7 @@ fn a_copy_may_grow_while_it_is_filled() {
     let (store, mut copy, news) = stream(4, 2);
     let mut filling = copy.lacks(at(0)).unwrap();
     assert_eq!(filling.take(store.read(filling.at(), 3)), Filled::More);
-    news.iter().for_each(|message| drop(hear(&mut copy, message)));
+    hear_all(&mut copy, &news);
     assert_eq!(filling.take(store.read(filling.at(), 3)), Filled::Whole);
     assert!(copy.fill(filling));
     assert_eq!(seqs(&copy, at(0)), [1, 2, 3, 4, 5, 6]);
@@ -47,7 +47,7 @@ fn a_copy_may_grow_while_it_is_filled() {
 #[test]
 fn what_does_not_go_before_the_copy_any_more_is_dropped() {
     let (store, mut copy, news) = stream(2, 2);
-    news.iter().for_each(|message| drop(hear(&mut copy, message)));
+    hear_all(&mut copy, &news);
     let [trimmed, anew, closed, again] = [(); 4].map(|()| fetch(&copy, &store, at(0), 9));
     let mut other = store.copy();
     assert!(!other.fill(again), "it begins elsewhere");

@@ -27,6 +27,10 @@ pub(super) struct Plan {
     pub(super) linger: u64,
     /// Deletions that copies of states remember.
     pub(super) copies_remember: usize,
+    /// Percent of connections that are polls.
+    pub(super) polls: u64,
+    /// Whether readers leave for another node.
+    pub(super) moves: bool,
 }
 
 /// How bad the network between the nodes and the store is, in percent.
@@ -62,6 +66,29 @@ impl Plan {
             forks: random.chance(15),
             linger: random.pick(&[500, 2_000, 60_000]),
             copies_remember: random.pick(&[0, 1, 3, 1_000]),
+            polls: 40,
+            moves: true,
+        }
+    }
+
+    /// Nothing goes wrong, and so many readers come to one stream at once and stay.
+    pub(super) fn crowd(readers: usize) -> Self {
+        let keeps = Keeps { kind: Kind::Stream, most: 1_000, ttl: u64::MAX, deletions: 0 };
+        Self {
+            channels: vec![keeps],
+            nodes: 3,
+            readers,
+            batch: 16,
+            page: 64,
+            trouble: 2_000,
+            network: Network { news_lost: 0, news_repeated: 0, questions_lost: 0, delay: 10..=10 },
+            node_upsets: 0,
+            store_upsets: 0,
+            forks: false,
+            linger: 60_000,
+            copies_remember: 1_000,
+            polls: 0,
+            moves: false,
         }
     }
 

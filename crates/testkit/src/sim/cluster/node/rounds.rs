@@ -1,6 +1,6 @@
 //! What is done once a second for all copies of a node.
 
-use tricast_core::cache::Learned;
+use tricast_core::cache::{Cache, Learned};
 use tricast_core::log::Head;
 
 use super::{Flaw, Node, Out, Turn};
@@ -89,7 +89,7 @@ impl Node {
     pub(super) fn retired(&mut self, channel: usize) {
         let Some(copy) = &mut self.copies[channel] else { return };
         copy.watched = false;
-        copy.change(|cache| cache.close());
+        copy.change(Cache::close);
         copy.turn = None;
         let works = copy.behind || copy.catching.is_some() || copy.fetching.is_some() || !copy.next.is_empty();
         let is_wanted = works || self.sessions.values().any(|it| it.channel == channel);

@@ -14,7 +14,7 @@ impl World {
         if self.readers[reader].link.is_some() {
             return Ok(());
         }
-        let (node, polls) = (self.random.below(self.nodes.len()), self.random.chance(40));
+        let (node, polls) = (self.random.below(self.nodes.len()), self.random.chance(self.plan.polls));
         if self.nodes[node].node.is_none() {
             self.later(50, Happening::Connect { reader });
             return Ok(());
@@ -34,7 +34,7 @@ impl World {
         if self.links[link].broken {
             return;
         }
-        if !self.calm && self.random.chance(2) {
+        if !self.calm && self.plan.moves && self.random.chance(2) {
             self.links[link].broken = true;
             self.later(200, Happening::Lost { link });
             return;
@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(super) fn whim(&mut self, reader: usize) -> Checked {
-        if self.calm {
+        if self.calm || !self.plan.moves {
             return Ok(());
         }
         self.later(600, Happening::Whim { reader });
