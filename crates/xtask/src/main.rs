@@ -1,10 +1,11 @@
-//! What developers of Tricast run: `cargo xtask test | check | dist`.
+//! What developers of Tricast run: `cargo xtask test | check | dist | capacity`.
 //!
 //! A command is a list of [steps](step::Step), run one after another from the root of the repository until one is
 //! red. Each step's wall time is printed, and a table closes the run. Nothing here rewrites a file that is in git,
 //! except `dist`, whose purpose that is.
 
 mod autobahn;
+mod capacity;
 mod failure;
 mod freshness;
 mod plan;
@@ -15,6 +16,7 @@ mod workspace;
 use std::env;
 use std::process::ExitCode;
 
+use capacity::Model;
 use step::Step;
 use workspace::Workspace;
 
@@ -23,6 +25,10 @@ fn main() -> ExitCode {
     match Request::parse(&arguments) {
         Ok(Request::Help) => {
             println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Capacity(model)) => {
+            print!("{model}");
             ExitCode::SUCCESS
         }
         Ok(Request::List(steps)) => {
@@ -55,12 +61,16 @@ fn run(steps: &[&Step]) -> ExitCode {
 #[derive(Debug)]
 enum Request {
     Help,
+    Capacity(Model),
     List(Vec<&'static Step>),
     Run(Vec<&'static Step>),
 }
 
 impl Request {
     fn parse(arguments: &[String]) -> Result<Self, String> {
+        if let Some(("capacity", figures)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
+            return Model::parse(figures).map(Self::Capacity);
+        }
         let mut arguments = arguments.iter().map(String::as_str);
         let mut steps = match arguments.next() {
             Some("help" | "--help" | "-h") => return Ok(Self::Help),
@@ -90,6 +100,8 @@ Commands:
   test    everything that has to be green before a change lands
   check   the quick part of it: format, lints, tidy, types
   dist    rebuilds the browser client: client-js/dist and the copy that the router serves
+  capacity [--FIGURE N …]
+          how many nodes and stores a service needs, by measured figures or by yours (docs/scaling.md)
 
 Options:
   --list  names the command's steps and runs none
@@ -107,7 +119,7 @@ mod tests {
     fn names(request: Request) -> Vec<&'static str> {
         match request {
             Request::Run(steps) | Request::List(steps) => steps.iter().map(|step| step.name).collect(),
-            Request::Help => panic!("steps were expected"),
+            Request::Help | Request::Capacity(_) => panic!("steps were expected"),
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use dashmap::{DashMap, Entry};
 use siphasher::sip::SipHasher24;
 use tricast_core::backplane::{BackplaneError, Events, News, Uncertain};
+use tricast_core::cache::Cache;
 use tricast_core::channel::{ChannelName, Kind, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::log::{Head, Log, Remnant};
@@ -185,7 +186,7 @@ impl Feeds {
             if self.account.bytes() <= light {
                 return;
             }
-            feed.with_cache(|cache| cache.let_go());
+            feed.with_cache(Cache::let_go);
         }
     }
 

@@ -201,9 +201,8 @@ impl Logs {
         while let Some(after) = feed.with_cache(|cache| cache.wants()).flatten() {
             let slice = self.backplane.read(feed.topic(), after, Limit::default()).await?;
             let before = feed.head();
-            match feed.with_cache(|cache| cache.catch_up(after, &slice)) {
-                Some(Err(fork)) => self.end_epoch(feed, fork).await?,
-                Some(Ok(_)) | None => {}
+            if let Some(Err(fork)) = feed.with_cache(|cache| cache.catch_up(after, &slice)) {
+                self.end_epoch(feed, fork).await?;
             }
             // A store that answers less than it told of is asked again when it tells more.
             if feed.head() == before {

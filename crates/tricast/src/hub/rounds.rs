@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tricast_core::cache::Learned;
+use tricast_core::cache::{Cache, Learned};
 use tricast_core::limits::HEADS_PER_ROUND;
 
 use super::feed::Feed;
@@ -83,7 +83,7 @@ impl Logs {
                 self.backplane.unwatch(feed.topic()).await;
                 turn.watched(false);
             }
-            feed.with_cache(|cache| cache.close());
+            feed.with_cache(Cache::close);
             drop(turn);
             self.feeds.give_up(feed);
         }
