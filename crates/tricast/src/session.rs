@@ -333,12 +333,11 @@ impl Session {
         let Ok(feed) = self.hub.logs.feeds.obtain(&topic) else { return Entry::Refused(Code::Unavailable) };
         // On the list first, then asked where the log stands: see "Order" above.
         let place = feed.readers().join(Arc::clone(&self.bell));
-        let mut subscription = Subscription::new(Arc::clone(&self.hub), feed, place);
+        // In the life that the log has before it is asked where it stands: one that ends meanwhile is seen by the first
+        // `take`.
+        let subscription = Subscription::new(Arc::clone(&self.hub), feed, place);
         match self.hub.logs.watch(&subscription.feed).await {
-            Ok(head) => {
-                subscription.life = subscription.feed.life();
-                Entry::New(subscription, head)
-            }
+            Ok(head) => Entry::New(subscription, head),
             Err(_) => Entry::Refused(Code::Unavailable),
         }
     }

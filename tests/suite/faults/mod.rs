@@ -8,7 +8,7 @@ mod servers;
 
 use std::time::Duration;
 
-use tricast_testkit::net::Behaviour;
+use tricast_testkit::net::{Behaviour, Proxy};
 
 use self::crowd::Crowd;
 use self::servers::{Kind, Shared};
@@ -86,7 +86,7 @@ async fn connections_that_are_cut_lose_nothing(kind: Kind) {
     let crowd = Crowd::gather(shared.address(), "chat:a").await;
     for _ in 0..5 {
         crowd.goes_on().await;
-        shared.proxies.iter().for_each(|proxy| proxy.cut());
+        shared.proxies.iter().for_each(Proxy::cut);
     }
     crowd.goes_on().await;
     crowd.settle().await.lost_nothing();

@@ -198,19 +198,26 @@ impl Logs {
     pub(super) async fn catch_up(self: &Arc<Self>, feed: &Arc<Feed>) -> Result<(), BackplaneError> {
         let Some(shared) = feed.shared() else { return Ok(()) };
         let turn = shared.catch_up().await;
+        let done = self.read_what_is_missing(feed).await;
+        drop(turn);
+        // Also where the rest did not come: what did is here.
+        self.tell(feed);
+        done
+    }
+
+    async fn read_what_is_missing(&self, feed: &Arc<Feed>) -> Result<(), BackplaneError> {
         while let Some(after) = feed.with_cache(|cache| cache.wants()).flatten() {
             let slice = self.backplane.read(feed.topic(), after, Limit::default()).await?;
-            let before = feed.head();
+            let stands = || (feed.head(), feed.with_cache(|cache| cache.wants()));
+            let before = stands();
             if let Some(Err(fork)) = feed.with_cache(|cache| cache.catch_up(after, &slice)) {
                 self.end_epoch(feed, fork).await?;
             }
             // A store that answers less than it told of is asked again when it tells more.
-            if feed.head() == before {
+            if stands() == before {
                 break;
             }
         }
-        drop(turn);
-        self.tell(feed);
         Ok(())
     }
 
@@ -243,7 +250,7 @@ impl Logs {
     }
 
     /// Rings a channel's readers, and sees to the keys that leave by themselves.
-    fn tell(&self, feed: &Arc<Feed>) {
+    pub(super) fn tell(&self, feed: &Arc<Feed>) {
         self.sweeper.tell(feed);
         self.see_to_expiry(feed);
     }

@@ -79,12 +79,17 @@ impl Logs {
             }
             // Whoever comes meanwhile waits for this turn, and watches the channel again.
             let Ok(mut turn) = shared.turn().await else { continue };
+            // Whoever came before has been answered by now, and reads on.
+            if is_used(feed) {
+                continue;
+            }
             if turn.is_watched() {
                 self.backplane.unwatch(feed.topic()).await;
                 turn.watched(false);
             }
             feed.with_cache(Cache::close);
             drop(turn);
+            self.tell(feed);
             self.feeds.give_up(feed);
         }
     }
