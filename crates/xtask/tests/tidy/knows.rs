@@ -18,11 +18,19 @@ const RULES: &[MayKnow] = &[
     MayKnow { package: "tricast-client", normal: &["tricast-core"], dev: &["tricast", TESTKIT] },
     MayKnow { package: "tricast-redis", normal: &["tricast-core"], dev: &[TESTKIT] },
     MayKnow { package: "tricast-nats", normal: &["tricast-core"], dev: &[TESTKIT] },
-    MayKnow { package: "tricast-cli", normal: &["tricast", "tricast-client"], dev: &[TESTKIT] },
+    MayKnow {
+        package: "tricast-cli",
+        normal: &["tricast", "tricast-client", "tricast-nats", "tricast-redis"],
+        dev: &[TESTKIT],
+    },
     MayKnow { package: TESTKIT, normal: &["tricast-core"], dev: &[] },
     MayKnow { package: "chat", normal: &["tricast"], dev: &[TESTKIT] },
     MayKnow { package: "dashboard", normal: &["tricast"], dev: &[TESTKIT] },
-    MayKnow { package: "tricast-tests", normal: &["tricast", TESTKIT], dev: &["tricast-client"] },
+    MayKnow {
+        package: "tricast-tests",
+        normal: &["tricast", TESTKIT],
+        dev: &["tricast-client", "tricast-nats", "tricast-redis"],
+    },
     MayKnow { package: "xtask", normal: &[], dev: &[] },
 ];
 
