@@ -191,6 +191,7 @@ connections       100000, any number per address, any number per user
 channels          128 per connection
 publishes         any number per second
 timeouts          write 10s, header 10s
+backplane         memory: this server is alone, and a restart begins anew
 
 channels, the first that matches decides:
   1. news
