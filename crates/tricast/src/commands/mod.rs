@@ -475,7 +475,11 @@ fn explain(problem: &PublishError) -> String {
         PublishError::Refused(refused) => refused.message().to_owned(),
         PublishError::Hook(cause) => cause.to_string(),
         PublishError::Backplane(BackplaneError::Refused(cause)) => cause.to_string(),
-        PublishError::Backplane(cause) => cause.to_string(),
+        // Why may name what is behind this server, and everybody may publish: it is told to operators.
+        PublishError::Backplane(cause) => {
+            tracing::debug!(%cause, "a message was not appended");
+            "the backplane is unavailable".to_owned()
+        }
         PublishError::Name(_) | PublishError::UnknownChannel(_) | PublishError::Forbidden(_) => problem.to_string(),
     }
 }
