@@ -34,7 +34,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often old messages and unused channels are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
-/// The logs of what is taken back, of who lives and of what nodes share are none of the application's channels.
+/// The logs of what is taken back, of who lives and of what nodes share are none of the application's channels. A node alone
+/// has the first of them.
 const SYSTEM_CHANNELS: usize = 3;
 
 /// How often the tasks of a node look whether it is still there.
@@ -244,7 +245,8 @@ impl Builder {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(BuildError::Entropy)?),
         };
-        let capacity = Capacity { channels: self.capacity.channels + SYSTEM_CHANNELS, ..self.capacity };
+        let own = if self.backplane.is_some() { SYSTEM_CHANNELS } else { 1 };
+        let capacity = Capacity { channels: self.capacity.channels + own, ..self.capacity };
         let (config, auth) = (self.config, self.auth);
         let is_shared = self.backplane.is_some();
         let (logs, chores) = logs(self.backplane, capacity, &clock, &*entropy);
