@@ -25,16 +25,18 @@ async fn every_one_of_many_readers_gets_everything_in_order_once(case: Case) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let server = Server::start(case.backplane).await;
     let mut readers = JoinSet::new();
+    // What a crowd on a server of its own would find is found by fewer.
+    let messages = if case.backplane.is_in_process() { MESSAGES } else { MESSAGES / 10 };
     for _ in 0..READERS {
         let mut reader = Reader::open(case.transport, &server, &Query::of("chat:a")).await;
         readers.spawn(async move {
-            for seq in 1..=MESSAGES {
+            for seq in 1..=messages {
                 let message = reader.message().await;
                 assert_eq!((&message["seq"], &message["data"]), (&json!(seq), &json!(seq)));
             }
         });
     }
-    for number in 1..=MESSAGES {
+    for number in 1..=messages {
         server.publish("chat:a", number).await;
         if number % 20 == 0 {
             // Lets the readers be woken in between: some of it is live, some catches up.

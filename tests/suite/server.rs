@@ -32,6 +32,13 @@ pub(crate) enum Backplane {
     Nats,
 }
 
+impl Backplane {
+    /// Whether the logs are in this process.
+    pub(crate) fn is_in_process(self) -> bool {
+        matches!(self, Self::Memory | Self::Store)
+    }
+}
+
 /// Servers that are only held: they end with this.
 type Kept = Vec<Box<dyn Debug + Send + Sync>>;
 
