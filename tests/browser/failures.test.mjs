@@ -71,8 +71,12 @@ test('healthy connections that end soon cost no transport', async (t) => {
   const publisher = startPublisher(t, upstream)
   for (let n = 0; n < 2; n += 1) {
     await client.on('ws')
+    // Listened for before the cut: the page may notice it before it is asked anything else.
+    await client.page.evaluate(() => {
+      globalThis.reconnecting = new Promise((resolve) => globalThis.driver.rt.on('state', ({ status }) => status === 'connecting' && resolve()))
+    })
     front.cut()
-    await within(client.page.evaluate(() => new Promise((resolve) => globalThis.driver.rt.on('state', ({ status }) => status === 'connecting' && resolve()))), 'a reconnect')
+    await within(client.page.evaluate(() => globalThis.reconnecting), 'a reconnect')
   }
   await client.on('ws')
   const sent = await publisher.end()
