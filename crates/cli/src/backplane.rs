@@ -1,5 +1,10 @@
 //! Where a server keeps its logs: in its own memory, or in a store that several share.
 
+use std::ffi::OsStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 use tricast::core::protocol::Secret;
 use tricast::{BuildError, Builder, Tricast};
 use tricast_nats::Nats;
@@ -48,6 +53,22 @@ impl std::str::FromStr for Backplane {
             "nats" | "tls" => Ok(Self::Nats(Secret::new(url))),
             _ => Err(UnknownBackplane),
         }
+    }
+}
+
+/// Reads a store's URL from the command line or the environment. Other than clap's own parsers it never shows the value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoreUrl;
+
+impl TypedValueParser for StoreUrl {
+    type Value = Backplane;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Backplane, clap::Error> {
+        let known = value.to_str().ok_or(UnknownBackplane).and_then(str::parse);
+        known.map_err(|unknown| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("the value for '--backplane <URL>' {unknown}\n"))
+                .with_cmd(command)
+        })
     }
 }
 

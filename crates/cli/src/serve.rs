@@ -12,7 +12,7 @@ use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tricast::{Access, Builder, Rule, Tricast};
 
-use crate::backplane::{Backplane, StartError};
+use crate::backplane::{Backplane, StartError, StoreUrl};
 use crate::config::{Config, ConfigError, HOW_TO_RULE, Serving};
 use crate::outcome::Outcome;
 
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     ///
     /// Servers that name the same store are one: a client may be on any of them. Best given by the environment, where a
     /// password is not seen by who lists processes.
-    #[arg(long, value_name = "URL", env = "TRICAST_BACKPLANE", hide_env_values = true)]
+    #[arg(long, value_name = "URL", value_parser = StoreUrl, env = "TRICAST_BACKPLANE", hide_env_values = true)]
     backplane: Option<Backplane>,
 
     /// Serves what this file says; see docs/configuration.md.
