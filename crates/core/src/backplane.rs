@@ -117,8 +117,8 @@ pub trait Backplane: Send + Sync {
     /// The heads of many channels in one call, in their order: finds lost tails at a cost per node, not per reader.
     ///
     /// # Errors
-    /// The store does not answer.
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>>;
+    /// Each channel has its own: where a store is several servers, one that does not answer hides no head of another's.
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>>;
 
     /// Ends an epoch, if it is still the channel's: the log is forgotten with its ids and begins anew under another.
     /// Answers where the log stands then.
@@ -187,7 +187,7 @@ macro_rules! pass_on {
                 (**self).unwatch(topic)
             }
 
-            fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+            fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>> {
                 (**self).heads(topics)
             }
 

@@ -68,6 +68,8 @@ pub struct Cache {
     from: Seq,
     /// The newest seq that it was told of.
     told: Seq,
+    /// The newest that news told of in an epoch that was not its own, and may be the next.
+    told_elsewhere: Option<(Epoch, Seq)>,
     /// The message with this number was read once more, and is the one that is here.
     checked: Seq,
     /// What shows that this epoch had two lives.
@@ -81,7 +83,7 @@ pub struct Cache {
 pub enum Heard {
     /// It has grown: readers may read on.
     Grew,
-    /// It knew that, or has nothing to put it after.
+    /// It knew that, or has nothing to put it after yet.
     Nothing,
     /// Something before it is missing: see [`Cache::wants`].
     Behind,
@@ -98,7 +100,8 @@ pub enum Learned {
     Current,
     /// Something is missing: see [`Cache::wants`].
     Behind,
-    /// It begins anew at this head: what it had is worth nothing any more.
+    /// It begins anew at this head: what it had is worth nothing any more. News that were heard meanwhile may tell of
+    /// more: see [`Cache::wants`].
     Anew,
 }
 
@@ -134,7 +137,8 @@ impl Cache {
         let nothing = Head { epoch: Epoch::from_bits(0), first: Seq::ZERO, head: Seq::ZERO, floor: Seq::ZERO };
         let log = Log::copy_from(kind, retention, deletions, &nothing);
         let (from, told, checked) = (Seq::ZERO, Seq::ZERO, Seq::ZERO);
-        Self { log, kind, retention, begun: false, from, told, checked, fork: None, deletions }
+        let (begun, told_elsewhere, fork) = (false, None, None);
+        Self { log, kind, retention, begun, from, told, told_elsewhere, checked, fork, deletions }
     }
 
     /// The log, as far as it is here.
@@ -172,8 +176,11 @@ impl Cache {
     pub fn hear(&mut self, epoch: Epoch, message: Arc<Message>) -> Heard {
         let Head { epoch: own, head, .. } = self.log.head();
         match message.seq {
-            _ if !self.begun => Heard::Nothing,
-            _ if epoch != own => Heard::Doubt,
+            seq if !self.begun || epoch != own => {
+                let known = self.told_elsewhere.filter(|(other, _)| *other == epoch).map_or(seq, |(_, known)| known);
+                self.told_elsewhere = Some((epoch, known.max(seq)));
+                if self.begun { Heard::Doubt } else { Heard::Nothing }
+            }
             seq if seq <= head || self.fork.is_some() => {
                 self.known(&message).map_or_else(Heard::Fork, |()| Heard::Nothing)
             }
@@ -193,6 +200,9 @@ impl Cache {
     pub fn learn(&mut self, head: &Head) -> Learned {
         if !self.begun || head.epoch != self.log.head().epoch {
             self.begin(head);
+            // Told after the store had answered, and heard before its answer.
+            let told = self.told_elsewhere.take().filter(|(epoch, _)| *epoch == head.epoch);
+            self.told = told.map_or(head.head, |(_, seq)| seq.max(head.head));
             return Learned::Anew;
         }
         self.log.forget_with(head);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{ConnectOptions, ServerAddr};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tricast_core::clock::{Clock, Entropy};
@@ -13,31 +12,34 @@ use crate::nats::Nats;
 use crate::shared::Shared;
 use crate::store::{Names, Store, StoreError, within};
 use crate::system::{SystemClock, SystemEntropy};
+use crate::url::Target;
 
 /// How a [`Nats`] is to be. Comes from [`Nats::builder`].
 #[must_use]
 pub struct Builder {
     url: String,
-    prefix: String,
+    prefix: Option<String>,
     timeout: Duration,
-    replicas: usize,
+    replicas: Option<usize>,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
+
+/// What streams and subjects begin with unless it is said otherwise.
+const PREFIX: &str = "tc";
 
 /// The longest that connecting takes before it is given up; creating the streams comes after it.
 const CONNECTING: Duration = Duration::from_secs(5);
 
 impl Builder {
     pub(crate) fn new(url: String) -> Self {
-        let (prefix, timeout) = ("tc".to_owned(), Duration::from_secs(2));
-        Self { url, prefix, timeout, replicas: 1, clock: None, entropy: None }
+        Self { url, prefix: None, timeout: Duration::from_secs(2), replicas: None, clock: None, entropy: None }
     }
 
-    /// What all streams and subjects begin with: 1 to 32 of `[A-Za-z0-9_-]`, `tc` unless said otherwise. Nodes with the same
-    /// prefix share their channels.
+    /// What all streams and subjects begin with: 1 to 32 of `[A-Za-z0-9_-]`, `tc` unless it is said here or by the URL. Nodes
+    /// with the same prefix share their channels.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -47,10 +49,10 @@ impl Builder {
         self
     }
 
-    /// How many servers keep each stream, 1 unless said otherwise. Says so when the streams are created: those that exist are
-    /// left as they are, and health tells where that is something else.
+    /// How many servers keep each stream, 1 unless it is said here or by the URL. Says so when the streams are created: those
+    /// that exist are left as they are, and health tells where that is something else.
     pub fn replicas(mut self, replicas: usize) -> Self {
-        self.replicas = replicas;
+        self.replicas = Some(replicas);
         self
     }
 
@@ -71,7 +73,9 @@ impl Builder {
     /// # Errors
     /// The server cannot be reached, does not take the credentials, or has no JetStream.
     pub async fn connect(self) -> Result<Nats, ConnectError> {
-        let names = Names::new(&self.prefix).ok_or(ConnectError::Prefix)?;
+        let target = Target::parse(&self.url)?;
+        let prefix = self.prefix.or(target.prefix.clone());
+        let names = Names::new(prefix.as_deref().unwrap_or(PREFIX)).ok_or(ConnectError::Prefix)?;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(|error| ConnectError::Entropy(error.to_string()))?),
@@ -79,21 +83,19 @@ impl Builder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let connection = Arc::new(watch::Sender::new(0));
         let heard = Arc::clone(&connection);
-        let (options, address) = options(&self.url)?;
-        let options =
-            options.name("tricast").connection_timeout(CONNECTING).subscription_capacity(NEWS).event_callback(
-                move |event| {
-                    on_event(&heard, &event);
-                    async {}
-                },
-            );
-        let client = options.connect(address).await.map_err(|error| ConnectError::Connect(Box::new(error)))?;
+        let options = target.options().name("tricast").connection_timeout(CONNECTING).subscription_capacity(NEWS);
+        let options = options.event_callback(move |event| {
+            on_event(&heard, &event);
+            async {}
+        });
+        let client = options.connect(&*target.servers).await.map_err(|error| ConnectError::Connect(Box::new(error)))?;
         connection.send_if_modified(|count| {
             *count += u64::from(!is_there(*count));
             true
         });
         let store = Store::new(client, names, connection.subscribe());
-        let shared = Arc::new(Shared::new(store, (clock, entropy), self.timeout, self.replicas));
+        let replicas = self.replicas.or(target.replicas).unwrap_or(1);
+        let shared = Arc::new(Shared::new(store, (clock, entropy), self.timeout, replicas));
         let status = Arc::new(Status::default());
         let differs = prepare(&shared).await.map_err(|error| ConnectError::JetStream(error.to_string()))?;
         status.differs(differs);
@@ -120,44 +122,19 @@ async fn prepare(shared: &Shared) -> Result<Option<String>, StoreError> {
 /// News of one channel that wait to be taken; of more some are lost, and read when that is noticed.
 const NEWS: usize = 4_096;
 
-/// The address without credentials, and they apart: a name and a password, or a token alone.
-fn options(url: &str) -> Result<(ConnectOptions, ServerAddr), ConnectError> {
-    let address: ServerAddr = url.parse().map_err(|_| ConnectError::Url)?;
-    let mut options = ConnectOptions::new().require_tls(address.scheme() == "tls");
-    if let Some(name) = address.username() {
-        options = match address.password() {
-            Some(password) => options.user_and_password(decoded(name)?, decoded(password)?),
-            None => options.token(decoded(name)?),
-        };
-    }
-    Ok((options, address))
-}
-
-/// Undoes percent encoding.
-fn decoded(text: &str) -> Result<String, ConnectError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match (byte, after) {
-            (b'%', [high, low, after @ ..]) => {
-                rest = after;
-                let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                digit(*high).zip(digit(*low)).map(|(high, low)| 16 * high + low).ok_or(ConnectError::Url)?
-            }
-            (byte, _) => *byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| ConnectError::Url)
-}
-
 /// Why there is no [`Nats`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is none, or not of NATS. It is not told, for it may have a password.
-    #[error("the url must be nats://host:port or tls://host:port, with name:password@ or token@ before the host")]
+    #[error(
+        "the url must be nats://host:port or tls://host:port, with name:password@ or token@ before the host, \
+        and more hosts after a comma each"
+    )]
     Url,
+    /// An option of the URL is not known, or its value is none.
+    #[error("{0:?} is no option of the url, which has prefix=… and replicas=…")]
+    Option(String),
     /// The prefix is malformed.
     #[error("prefix must be 1 to 32 of [A-Za-z0-9_-]")]
     Prefix,
@@ -170,18 +147,4 @@ pub enum ConnectError {
     /// The streams could not be created, or read.
     #[error("JetStream cannot be used: {0}")]
     JetStream(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_taken_from_the_url_as_they_were_before_they_were_encoded() {
-        assert_eq!(decoded("a%40b%2Fc").unwrap(), "a@b/c");
-        assert_eq!(decoded("plain%").unwrap(), "plain%");
-        for bad in ["%zz", "%ff"] {
-            assert!(matches!(decoded(bad), Err(ConnectError::Url)), "{bad}");
-        }
-    }
 }

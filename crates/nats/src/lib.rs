@@ -25,6 +25,7 @@ mod shared;
 mod store;
 mod sweep;
 mod system;
+mod url;
 
 pub use builder::{Builder, ConnectError};
 pub use nats::Nats;

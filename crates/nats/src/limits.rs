@@ -39,6 +39,9 @@ pub(crate) const TRIM_ENTRIES: usize = 64;
 /// The longest that reading a channel anew takes; what takes longer is unavailable.
 pub(crate) const READING: Duration = Duration::from_secs(30);
 
+/// The longest that JetStream may say nothing while a channel is read anew: who would have answered may be gone.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+
 /// How often it is tried to find a channel's end before whoever asks is told that there is none.
 pub(crate) const TRIES: usize = 16;
 

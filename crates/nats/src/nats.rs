@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tricast_core::access::Scope;
@@ -222,10 +222,10 @@ impl Backplane for Nats {
         })
     }
 
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>> {
         Box::pin(async move {
             let asking: Vec<_> = topics.iter().map(|topic| self.head(topic)).collect();
-            stream::iter(asking).buffered(HEADS).try_collect().await
+            stream::iter(asking).buffered(HEADS).collect().await
         })
     }
 

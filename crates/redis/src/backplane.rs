@@ -110,14 +110,14 @@ impl Redis {
         Ok((head, Page { messages, more }))
     }
 
-    async fn heads_now(&self, topics: &[Topic]) -> Result<Vec<Head>, BackplaneError> {
+    async fn heads_now(&self, topics: &[Topic]) -> Vec<Result<Head, BackplaneError>> {
         let requests = topics.iter().map(|topic| self.shared.names.head(topic)).collect();
-        let replies = self.shared.call_all(requests).await?;
         let head = |mut reply: Reply| {
             reply.status()?;
             reply.head()
         };
-        replies.into_iter().map(|reply| head(reply).map_err(misread)).collect()
+        let replies = self.shared.call_all(requests).await.into_iter();
+        replies.map(|reply| head(reply?).map_err(misread)).collect()
     }
 
     async fn find_now(&self, topic: &Topic, publisher: &Scope, id: &str) -> Result<Option<Position>, BackplaneError> {
@@ -212,7 +212,7 @@ impl Backplane for Redis {
         Box::pin(self.shared.unwatch(&topic.name))
     }
 
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>> {
         Box::pin(self.heads_now(topics))
     }
 

@@ -43,7 +43,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 #[must_use]
 pub struct Builder {
     url: String,
-    prefix: String,
+    prefix: Option<String>,
     timeout: Duration,
     trust_restart: bool,
     roots: Option<Vec<u8>>,
@@ -51,13 +51,13 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, prefix: PREFIX.to_owned(), timeout: TIMEOUT, trust_restart: false, roots: None }
+        Self { url, prefix: None, timeout: TIMEOUT, trust_restart: false, roots: None }
     }
 
-    /// What the names of keys and of channels begin with; `tc` by default. Those who share a Redis for different purposes
+    /// What the names of keys and of channels begin with; `tc`, unless it is said here or by the URL (`?prefix=…`). Those who share a Redis for different purposes
     /// need different ones, for what is published knows no databases.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -89,15 +89,16 @@ impl Builder {
     pub async fn connect(self) -> Result<Redis, ConnectError> {
         random::check().map_err(ConnectError::Entropy)?;
         let target = Target::parse(&self.url).map_err(ConnectError::Url)?;
-        if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
-            return Err(ConnectError::Prefix(self.prefix));
+        let prefix = self.prefix.or(target.prefix.clone()).unwrap_or_else(|| PREFIX.to_owned());
+        if prefix.is_empty() || prefix.contains(['{', '}']) {
+            return Err(ConnectError::Prefix(prefix));
         }
         let is_single = matches!(target.layout, Layout::Plain(_));
         if self.trust_restart && !is_single {
             return Err(ConnectError::TrustRestart);
         }
         let dialer = Dialer::new(&target, self.roots.as_deref(), self.timeout)?;
-        let names = Names::new(self.prefix);
+        let names = Names::new(prefix);
         let trust = Trust { is_single, restart: self.trust_restart, replicated: names.replicated() };
         let shared = Arc::new(Shared::new(dialer, names, trust, target.layout));
         match &shared.layout {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use redis::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -37,12 +37,20 @@ impl Shared {
         self.call_until(request, Instant::now() + self.dialer.timeout).await
     }
 
-    /// Calls many scripts, and answers what they answered, in their order.
-    pub(crate) async fn call_all(self: &Arc<Self>, requests: Vec<Request>) -> Result<Vec<Reply>, Failure> {
+    /// Calls many scripts, and answers what each answered, in their order. A server that does not answer leaves those
+    /// that it should have answered without one.
+    pub(crate) async fn call_all(self: &Arc<Self>, requests: Vec<Request>) -> Vec<Result<Reply, Failure>> {
         let deadline = Instant::now() + self.dialer.timeout;
         let mut groups: Vec<(Arc<Shard>, Vec<usize>, Vec<Request>)> = Vec::new();
+        let mut replies = Vec::with_capacity(requests.len());
         for (index, request) in requests.into_iter().enumerate() {
-            let shard = self.owner(&request)?;
+            let shard = match self.owner(&request) {
+                Ok(shard) => shard,
+                Err(failure) => {
+                    replies.push((index, Err(failure)));
+                    continue;
+                }
+            };
             let group = groups.iter_mut().find(|(it, _, some)| Arc::ptr_eq(it, &shard) && some.len() < AT_ONCE);
             match group {
                 Some((_, indices, some)) => {
@@ -53,12 +61,15 @@ impl Shared {
             }
         }
         let calls = groups.into_iter().map(async |(shard, indices, requests)| {
-            let replies = self.call_group(&shard, &requests, deadline).await?;
-            Ok::<_, Failure>(indices.into_iter().zip(replies).collect::<Vec<_>>())
+            let answers = match self.call_group(&shard, &requests, deadline).await {
+                Ok(answers) => answers,
+                Err(failure) => requests.iter().map(|_| Err(failure.clone())).collect(),
+            };
+            indices.into_iter().zip(answers).collect::<Vec<_>>()
         });
-        let mut replies: Vec<(usize, Reply)> = try_join_all(calls).await?.into_iter().flatten().collect();
+        replies.extend(join_all(calls).await.into_iter().flatten());
         replies.sort_by_key(|(index, _)| *index);
-        Ok(replies.into_iter().map(|(_, reply)| reply).collect())
+        replies.into_iter().map(|(_, reply)| reply).collect()
     }
 
     async fn call_group(
@@ -66,7 +77,7 @@ impl Shared {
         shard: &Arc<Shard>,
         requests: &[Request],
         deadline: Instant,
-    ) -> Result<Vec<Reply>, Failure> {
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let Ok(_permit) = self.calls.try_acquire() else { return Err(Failure::before(TOO_MANY)) };
         let link = shard.link(deadline).await?;
         let Ok(answers) = timeout_at(deadline, link.call_all(requests)).await else { return Err(self.late()) };
@@ -74,14 +85,22 @@ impl Shared {
         let mut replies = Vec::with_capacity(requests.len());
         for (request, answer) in requests.iter().zip(answers) {
             replies.push(match answer {
-                Ok(values) => Reply::new(values),
-                Err(refusal) => {
-                    self.follow(&link, refusal, request).await?;
-                    self.call_until(request, deadline).await?
-                }
+                Ok(values) => Ok(Reply::new(values)),
+                Err(refusal) => self.call_again(&link, refusal, request, deadline).await,
             });
         }
         Ok(replies)
+    }
+
+    async fn call_again(
+        self: &Arc<Self>,
+        link: &Link,
+        refusal: Refusal,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Reply, Failure> {
+        self.follow(link, refusal, request).await?;
+        self.call_until(request, deadline).await
     }
 
     async fn call_until(self: &Arc<Self>, request: &Request, deadline: Instant) -> Result<Reply, Failure> {

@@ -5,7 +5,8 @@
 //! redis+sentinel://[user:password@]host:26379,host2:26379/service[/db]
 //! redis+cluster://[user:password@]host:port,host2:port
 //! ```
-//! With `rediss` in place of `redis` all of it goes by TLS. `?cluster=true` makes the first form the third.
+//! With `rediss` in place of `redis` all of it goes by TLS. `?cluster=true` makes the first form the third, and
+//! `?prefix=shop` says what keys and channels begin with.
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ pub(crate) struct Target {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) database: i64,
+    pub(crate) prefix: Option<String>,
 }
 
 /// How servers stand together.
@@ -73,8 +75,8 @@ pub enum UrlError {
         /// What it was given.
         value: String,
     },
-    /// Name or password are not percent-encoded text.
-    #[error("the user or the password is not percent-encoded text")]
+    /// Name, password or prefix are not percent-encoded text.
+    #[error("the user, the password or the prefix is not percent-encoded text")]
     Encoding,
 }
 
@@ -98,28 +100,30 @@ impl Target {
             other => return Err(UrlError::Scheme(other.to_owned())),
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let kind = options(query, kind)?;
+        let (kind, prefix) = options(query, kind)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let port = if kind == Kind::Sentinel { 26_379 } else { 6_379 };
         let hosts = hosts.split(',').map(|host| address(host, port)).collect::<Result<Vec<_>, _>>()?;
         let (layout, database) = layout(kind, hosts, path.trim_end_matches('/'))?;
-        Ok(Self { layout, tls, user: decoded(user)?, password: decoded(password)?, database })
+        Ok(Self { layout, tls, user: decoded(user)?, password: decoded(password)?, database, prefix })
     }
 }
 
-fn options(query: &str, mut kind: Kind) -> Result<Kind, UrlError> {
+fn options(query: &str, mut kind: Kind) -> Result<(Kind, Option<String>), UrlError> {
+    let mut prefix = None;
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (option, value) = part.split_once('=').unwrap_or((part, ""));
         match (option, value) {
             ("cluster", "true") if kind != Kind::Sentinel => kind = Kind::Cluster,
             ("cluster", "false") if kind != Kind::Cluster => {}
+            ("prefix", value) => prefix = Some(decoded(value)?.unwrap_or_default()),
             ("cluster", _) => return Err(UrlError::Value { option: option.to_owned(), value: value.to_owned() }),
             _ => return Err(UrlError::Option(option.to_owned())),
         }
     }
-    Ok(kind)
+    Ok((kind, prefix))
 }
 
 fn layout(kind: Kind, hosts: Vec<Address>, path: &str) -> Result<(Layout, i64), UrlError> {
@@ -233,6 +237,8 @@ mod tests {
         assert_eq!(parse("redis+cluster://a:7000,b:7001").layout, nodes);
         assert_eq!(parse("redis://a:7000,b:7001?cluster=true").layout, nodes);
         assert!(parse("rediss+cluster://a").tls);
+        let Target { layout, prefix, .. } = parse("redis://a:7000,b:7001?prefix=sh%6fp&cluster=true");
+        assert_eq!((layout, prefix.as_deref()), (nodes, Some("shop")));
         assert_eq!(error("redis+cluster://a/1"), UrlError::ClusterDatabase);
     }
 
@@ -250,5 +256,6 @@ mod tests {
             UrlError::Value { option: "cluster".into(), value: "maybe".into() }
         );
         assert_eq!(error("redis://u:%zz@h"), UrlError::Encoding);
+        assert_eq!(error("redis://h?prefix=%zz"), UrlError::Encoding);
     }
 }

@@ -18,7 +18,7 @@ use crate::port::Port;
 /// value goes.
 #[derive(Debug)]
 pub(crate) struct Daemon {
-    program: &'static str,
+    program: Program,
     command: Command,
     process: Child,
     port: Port,
@@ -34,20 +34,21 @@ impl Daemon {
     ///
     /// If it is not installed, ends by itself, or is not ready within [`WATCHDOG`]; with what it printed.
     pub(crate) fn start(
-        program: &'static str,
+        program: Program,
         is_ready: fn(SocketAddr) -> bool,
         configure: impl Fn(&mut Command, &Path, u16),
     ) -> Self {
+        let name = program.name;
         for _ in 0..ATTEMPTS {
-            let mut daemon = Self::launch(program, is_ready, &configure);
+            let mut daemon = Self::launch(program.clone(), is_ready, &configure);
             if daemon.becomes_ready() {
                 return daemon;
             }
             let log = daemon.log();
             // Between our look at the port and the program's bind somebody may have taken it.
-            assert!(log.to_lowercase().contains("address already in use"), "{program} ended at once: {log}");
+            assert!(log.to_lowercase().contains("address already in use"), "{name} ended at once: {log}");
         }
-        panic!("{program} found no free port in {ATTEMPTS} attempts");
+        panic!("{name} found no free port in {ATTEMPTS} attempts");
     }
 
     /// Where it listens, or would if it ran.
@@ -75,8 +76,8 @@ impl Daemon {
     /// Kills it if it runs, and starts it again, on the same port and in the same folder.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.process = spawn(self.program, &mut self.command);
-        assert!(self.becomes_ready(), "{} does not start again: {}", self.program, self.log());
+        self.process = spawn(self.program.name, &mut self.command);
+        assert!(self.becomes_ready(), "{} does not start again: {}", self.program.name, self.log());
     }
 
     /// Sends SIGSTOP: its connections stay open, and nothing is answered until [`resume`](Self::resume).
@@ -90,19 +91,19 @@ impl Daemon {
     }
 
     fn launch(
-        program: &'static str,
+        program: Program,
         is_ready: fn(SocketAddr) -> bool,
         configure: &impl Fn(&mut Command, &Path, u16),
     ) -> Self {
         let port = Port::take();
         let folder = tempfile::tempdir().expect("the temporary folder takes another");
-        let mut command = Command::new(find(program));
+        let mut command = Command::new(&program.path);
         let log =
             File::options().append(true).create(true).open(folder.path().join(LOG)).expect("a new folder takes files");
         let twin = log.try_clone().expect("a file can be cloned");
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log).stderr(twin);
         configure(&mut command, folder.path(), port.number());
-        let process = spawn(program, &mut command);
+        let process = spawn(program.name, &mut command);
         Self { program, command, process, port, folder, is_ready }
     }
 
@@ -118,12 +119,12 @@ impl Daemon {
             }
             thread::sleep(PAUSE); // it tells nobody
         }
-        panic!("{} is not ready: {}", self.program, self.log());
+        panic!("{} is not ready: {}", self.program.name, self.log());
     }
 
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id is positive");
-        kill_process(id, signal).unwrap_or_else(|error| panic!("{}: {signal:?}: {error}", self.program));
+        kill_process(id, signal).unwrap_or_else(|error| panic!("{}: {signal:?}: {error}", self.program.name));
     }
 }
 
@@ -150,11 +151,33 @@ fn spawn(program: &str, command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{program} does not start: {error}"))
 }
 
-/// Debian keeps some servers in a folder that is not in everyone's PATH.
-fn find(program: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    folders.map(|folder| folder.join(program)).find(|it| it.is_file()).unwrap_or_else(|| program.into())
+/// A server program, and which of that name.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    name: &'static str,
+    path: PathBuf,
+}
+
+impl Program {
+    /// The one that the system has. Debian keeps some in a folder that is not in everyone's PATH.
+    pub(crate) fn of_the_system(name: &'static str) -> Self {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+        let found = folders.map(|folder| folder.join(name)).find(|it| it.is_file());
+        Self { name, path: found.unwrap_or_else(|| name.into()) }
+    }
+
+    /// The one that `cargo xtask test` installed beside the target directory's builds, or else the system's.
+    pub(crate) fn of_the_tests(name: &'static str) -> Self {
+        let this = env::current_exe().unwrap_or_default();
+        // target/debug/deps/it, or target/debug/it.
+        let places = this.ancestors().skip(2).take(2);
+        let installed = places.map(|target| target.join("xtask").join(name).join("bin").join(name));
+        match installed.into_iter().find(|path| path.is_file()) {
+            Some(path) => Self { name, path },
+            None => Self::of_the_system(name),
+        }
+    }
 }
 
 const ATTEMPTS: u32 = 5;

@@ -7,6 +7,7 @@
 //! - [`nginx`]: the real proxy, in the configurations that people run,
 //! - [`redis`] and [`nats`]: the real stores, alone or several together, killed, stopped and emptied on demand,
 //! - [`suite`]: what every backplane does, as one suite of tests for all of them,
+//! - [`fixtures`] and [`heard`]: what tests say to a backplane, and what it tells them,
 //! - [`store`]: a store in this process that several nodes share, and what may go wrong with one,
 //! - [`sim`]: thousands of histories of readers and publishers on a bad network, with one server or a cluster,
 //! - [`fuzz`]: functions that take any bytes, and a driver for them.
@@ -20,7 +21,9 @@
 pub mod clock;
 mod daemon;
 pub mod entropy;
+pub mod fixtures;
 pub mod fuzz;
+pub mod heard;
 pub mod nats;
 pub mod net;
 pub mod nginx;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Program};
 
 /// How nginx treats the application behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Nginx {
     /// If nginx is not installed, or ends at once; prints its error log.
     pub fn start(preset: Preset, upstream: SocketAddr) -> Self {
         let accepts = |address| TcpStream::connect(address).is_ok();
-        let daemon = Daemon::start("nginx", accepts, |command, folder, port| {
+        let daemon = Daemon::start(Program::of_the_system("nginx"), accepts, |command, folder, port| {
             let configuration = include_str!("../nginx/base.conf")
                 .replace("@LOCATIONS@", preset.locations())
                 .replace("@LISTEN@", &format!("127.0.0.1:{port}"))

@@ -1,20 +1,20 @@
 //! Autobahn's WebSocket cases, from PyPI, against the echo server of `tests/suite`.
 
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::python::Program;
 use crate::workspace::{self, Workspace};
 
 /// Runs the cases; red when one of them fails.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let kosoku = install(&workspace.scratch(KOSOKU))?;
+    let kosoku = KOSOKU.install(&workspace.scratch(KOSOKU.name))?;
     let reports = workspace.scratch("autobahn");
     let server = EchoServer::start(&workspace.binary(&format!("echo-server{}", env::consts::EXE_SUFFIX)))?;
     let mut command = Command::new(kosoku);
@@ -23,21 +23,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         command.args(["-i", case]);
     }
     workspace::run(command.arg("-o").arg(&reports).arg(format!("ws://{}/echo", server.address)))
-}
-
-/// The program in its own virtual environment: Debian's Python takes no packages from elsewhere.
-fn install(environment: &Path) -> Result<PathBuf, Failure> {
-    let program = environment.join("bin/kosoku");
-    if program.is_file() {
-        return Ok(program);
-    }
-    if environment.exists() {
-        fs::remove_dir_all(environment).map_err(Failure::at(environment))?;
-    }
-    workspace::run(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
-    let pip = environment.join("bin/pip");
-    workspace::run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", KOSOKU]))?;
-    Ok(program)
 }
 
 /// The echo server, killed when this goes.
@@ -85,7 +70,7 @@ fn address_in(line: &str) -> Option<&str> {
     line.strip_prefix("listening on http://").map(str::trim_end)
 }
 
-const KOSOKU: &str = "kosoku==0.1.0";
+const KOSOKU: Program = Program { name: "kosoku", package: "kosoku==0.1.0" };
 const CASES: &[&str] = &["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
 const WATCHDOG: Duration = Duration::from_secs(30);
 

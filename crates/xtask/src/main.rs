@@ -10,6 +10,7 @@ mod failure;
 mod freshness;
 mod plan;
 mod prerequisites;
+mod python;
 mod step;
 mod workspace;
 

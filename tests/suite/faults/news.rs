@@ -126,7 +126,7 @@ impl<B: Backplane> Backplane for Lossy<B> {
         self.inner.unwatch(topic)
     }
 
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>> {
         self.inner.heads(topics)
     }
 

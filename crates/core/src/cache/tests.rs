@@ -60,9 +60,14 @@ impl Store {
         Slice { head, messages: self.log.read(after, limit), to: self.log.extent(after, limit).to }
     }
 
+    /// A copy of it that nobody has told of its head.
+    fn unasked(&self) -> Cache {
+        Cache::new(self.log.kind(), Retention { ttl_ms: u64::MAX, ..Retention::stream() })
+    }
+
     /// A copy of it that begins at its head.
     fn copy(&self) -> Cache {
-        let mut copy = Cache::new(self.log.kind(), Retention { ttl_ms: u64::MAX, ..Retention::stream() });
+        let mut copy = self.unasked();
         assert_eq!(copy.learn(&self.head()), Learned::Anew);
         copy
     }
@@ -184,6 +189,27 @@ fn a_head_of_another_epoch_begins_anew_and_news_of_one_is_in_doubt() {
     assert_eq!(copy.hear(Epoch::from_bits(1), Arc::clone(&news[0])), Heard::Doubt);
     assert_eq!(copy.hear(other.head().epoch, message), Heard::Nothing);
     assert_eq!((copy.serves(at(1)), copy.serves(other.head().position())), (Serves::No, Serves::Ahead));
+}
+
+#[test]
+fn what_is_told_before_the_answer_to_the_first_question_is_missing_after_it() {
+    let mut store = Store::new(Kind::Stream);
+    let answered = store.head();
+    let news = [store.say(), store.say()];
+    let (mut strange, mut copy) = (Store::with(Kind::Stream, 2, Retention::stream()), store.unasked());
+    // News of a life that is over come late, and say nothing of this one.
+    assert_eq!(copy.hear(strange.head().epoch, strange.say()), Heard::Nothing);
+    for message in news.iter().rev() {
+        assert_eq!(copy.hear(answered.epoch, Arc::clone(message)), Heard::Nothing);
+    }
+    assert_eq!((copy.learn(&answered), copy.wants()), (Learned::Anew, Some(at(0))));
+    assert_eq!(catch_up(&mut copy, &store), Ok(Learned::Current));
+    assert_eq!(seqs(&copy, at(0)), [1, 2]);
+
+    let told = strange.say();
+    assert_eq!(copy.hear(strange.head().epoch, told), Heard::Doubt);
+    copy.close();
+    assert_eq!((copy.learn(&answered), copy.wants()), (Learned::Anew, None));
 }
 
 #[test]

@@ -52,10 +52,14 @@ pub(crate) struct StreamState {
     pub(crate) subjects: Option<std::collections::HashMap<String, u64>>,
 }
 
-/// Which message is meant: the last under a subject.
+/// Which message is meant.
 #[derive(Debug, Serialize)]
-pub(super) struct Get<'a> {
-    pub(super) last_by_subj: &'a str,
+#[serde(untagged)]
+pub(super) enum Get<'a> {
+    /// The last under a subject.
+    Last { last_by_subj: &'a str },
+    /// The first under a subject from a sequence on.
+    Next { seq: u64, next_by_subj: &'a str },
 }
 
 #[derive(Debug, Deserialize)]

@@ -189,12 +189,14 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let mut differs = None;
         let mut direct = true;
+        self.check_version(replicas)?;
         for wanted in self.names.configs(replicas, max_age_ns) {
             let info = match self.info_of(&wanted.name, deadline).await {
                 Ok(info) => info,
                 Err(StoreError::Absent(_)) => self.create(&wanted, deadline).await?,
                 Err(error) => return Err(error),
             };
+            self.check_version(info.config.num_replicas)?;
             direct &= info.config.allow_direct && info.config.num_replicas == 1;
             if keeps_longer(wanted.max_age, info.config.max_age) {
                 let longer = StreamConfig { max_age: wanted.max_age, ..info.config.clone() };
@@ -205,6 +207,19 @@ impl Store {
         }
         self.read_directly(direct);
         Ok(differs)
+    }
+
+    /// Refuses replicas on servers that let two entries in under one number when nodes write at once.
+    fn check_version(&self, replicas: usize) -> Result<(), StoreError> {
+        let version = self.client.server_info().version;
+        if replicas <= 1 || version_of(&version).is_none_or(|version| version >= REPLICAS_SINCE) {
+            return Ok(());
+        }
+        let (major, minor, patch) = REPLICAS_SINCE;
+        Err(StoreError::Refused(format!(
+            "{replicas} replicas need nats-server {major}.{minor}.{patch} or later: {version} may store two messages \
+            where one was to be stored"
+        )))
     }
 
     async fn create(&self, wanted: &StreamConfig, deadline: Instant) -> Result<StreamInfo, StoreError> {
@@ -241,7 +256,31 @@ impl Store {
     }
 }
 
+/// The first version of which it was seen that a replicated stream stores one of several messages that expect the same last
+/// one. Of 2.9.10 was seen that it stores them all (nats-server issue 4320).
+const REPLICAS_SINCE: (u32, u32, u32) = (2, 10, 25);
+
+/// Its three numbers; `None` where it has others, as what somebody built for themselves.
+fn version_of(text: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = text.split(['.', '-']).map(|part| part.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
 /// Whether one age is longer than another; 0 is for ever.
 pub(crate) fn keeps_longer(one: u64, other: u64) -> bool {
     other != 0 && (one == 0 || one > other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(version_of("2.9.10").unwrap() < REPLICAS_SINCE && version_of("2.10.3").unwrap() < REPLICAS_SINCE);
+        assert!(
+            version_of("2.10.25").unwrap() >= REPLICAS_SINCE && version_of("2.12.0-RC.1").unwrap() >= REPLICAS_SINCE
+        );
+        assert_eq!((version_of("dev"), version_of("2.10")), (None, None));
+    }
 }

@@ -64,6 +64,12 @@ pub(crate) struct Store {
 /// What JetStream answers where a subject's last message is not the expected one.
 const WRONG_LAST_SEQUENCE: u32 = 10_071;
 
+/// What it answers where another message under the subject is on its way to the replicas: what the last one will be is open.
+const LAST_SEQUENCE_OPEN: u32 = 10_164;
+
+/// How soon it is asked again.
+const OPEN: Duration = Duration::from_millis(1);
+
 const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
 
 impl Store {
@@ -104,19 +110,27 @@ impl Store {
         expected: Option<u64>,
         deadline: Instant,
     ) -> Result<u64, StoreError> {
-        let mut request = Request::new().payload(payload);
-        if let Some(expected) = expected {
+        let headers = expected.map(|expected| {
             let mut headers = HeaderMap::new();
             headers.insert(EXPECTED_LAST, expected.to_string());
-            request = request.headers(headers);
-        }
-        let answer = self.send(subject, request, deadline).await?;
-        let ack: api::PublishAck = parse(&answer.payload)?;
-        match (ack.error, ack.seq) {
-            (Some(error), _) if error.err_code == WRONG_LAST_SEQUENCE => Err(StoreError::Behind),
-            (Some(error), _) => Err(StoreError::Refused(error.description)),
-            (None, Some(sequence)) if sequence > 0 => Ok(sequence),
-            (None, _) => Err(StoreError::Unknown("JetStream acknowledged no sequence".to_owned())),
+            headers
+        });
+        let request = move || {
+            let request = Request::new().payload(payload.clone());
+            headers.clone().into_iter().fold(request, Request::headers)
+        };
+        loop {
+            let answer = self.send(subject.clone(), request(), deadline).await?;
+            let ack: api::PublishAck = parse(&answer.payload)?;
+            match (ack.error, ack.seq) {
+                (Some(error), _) if error.err_code == WRONG_LAST_SEQUENCE => return Err(StoreError::Behind),
+                (Some(error), _) if error.err_code == LAST_SEQUENCE_OPEN && Instant::now() < deadline => {
+                    tokio::time::sleep(OPEN).await;
+                }
+                (Some(error), _) => return Err(StoreError::Refused(error.description)),
+                (None, Some(sequence)) if sequence > 0 => return Ok(sequence),
+                (None, _) => return Err(StoreError::Unknown("JetStream acknowledged no sequence".to_owned())),
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::{Store, StoreError, Stored, api, too_late};
+use super::{Store, StoreError, Stored, api, too_late, within};
+use crate::limits::SILENCE;
 
 /// Messages of one pull. What is left follows in the next, so that no more than this waits to be taken.
 const PULL: u64 = 256;
@@ -25,7 +26,7 @@ impl Store {
         subject: &str,
         deadline: Instant,
     ) -> Result<Option<Stored>, StoreError> {
-        self.get(stream, &api::Get { last_by_subj: subject }, deadline).await
+        self.get(stream, &api::Get::Last { last_by_subj: subject }, deadline).await
     }
 
     async fn get(&self, stream: &str, get: &api::Get<'_>, deadline: Instant) -> Result<Option<Stored>, StoreError> {
@@ -51,7 +52,7 @@ impl Store {
         }
     }
 
-    /// All messages under a subject from a sequence on, in order.
+    /// All messages under a subject from a sequence on, in order, as of a moment after this was called.
     pub(crate) async fn range(
         &self,
         stream: &str,
@@ -70,12 +71,22 @@ impl Store {
             inactive_threshold: CONSUMER_IDLE_NS,
         };
         let create = api::CreateConsumer { stream_name: stream, config };
-        let consumer: api::ConsumerInfo = self.api(&format!("CONSUMER.CREATE.{stream}"), &create, deadline).await?;
+        let created = self.api(&format!("CONSUMER.CREATE.{stream}"), &create, deadline.min(within(SILENCE))).await;
+        let consumer: api::ConsumerInfo = created?;
         let pulled = self.pull(stream, &consumer, deadline).await;
         let name = format!("CONSUMER.DELETE.{stream}.{}", consumer.name);
         // What is not deleted goes by itself when it is idle.
         let _ = self.client.publish(format!("$JS.API.{name}"), Bytes::new()).await;
-        pulled
+        let mut pulled = pulled?;
+        if !self.direct.load(Ordering::Relaxed) {
+            // A consumer is served by any replica, and what one has that is behind ends early.
+            let mut seq = pulled.last().map_or(from.max(1), |last| last.sequence + 1);
+            while let Some(next) = self.get(stream, &api::Get::Next { seq, next_by_subj: subject }, deadline).await? {
+                seq = next.sequence + 1;
+                pulled.push(next);
+            }
+        }
+        Ok(pulled)
     }
 
     async fn pull(
@@ -103,7 +114,7 @@ impl Store {
                 let message = tokio::select! {
                     message = answers.next() => message,
                     _ = connection.wait_for(|now| *now != count) => None,
-                    () = tokio::time::sleep_until(deadline) => return Err(too_late()),
+                    () = tokio::time::sleep_until(deadline.min(within(SILENCE))) => return Err(too_late()),
                 };
                 let Some(message) = message else {
                     return Err(StoreError::Unknown("the connection to NATS was lost".to_owned()));

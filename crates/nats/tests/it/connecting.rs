@@ -2,16 +2,17 @@
 
 use tricast_core::backplane::{Backplane as _, Health};
 use tricast_nats::{ConnectError, Nats};
+use tricast_testkit::fixtures::{saying, stream};
 use tricast_testkit::nats;
 
-use crate::support::{append, contents, stream, text};
+use crate::support::{append, contents};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_with_its_password_or_a_token_open_the_door_and_nothing_else_does() {
     let locked = [nats::Nats::options().user("ada", "s3cret").start(), nats::Nats::options().token("t0ken").start()];
     for server in &locked {
         let nats = Nats::connect(server.url()).await.unwrap();
-        append(&nats, &stream("in"), text("x")).await;
+        append(&nats, &stream("in"), saying("x")).await;
         assert_eq!(nats.health().await, Health::Up);
         for wrong in [format!("nats://{}", server.address()), format!("nats://ada:wrong@{}", server.address())] {
             let refused = Nats::connect(wrong).await;
@@ -33,9 +34,12 @@ async fn what_cannot_be_connected_to_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn those_with_another_prefix_share_nothing() {
     let server = nats::Nats::start();
-    let [one, other] = ["one", "other"].map(|prefix| Nats::builder(server.url()).prefix(prefix));
-    let (one, other) = (one.connect().await.unwrap(), other.connect().await.unwrap());
-    append(&one, &stream("a"), text("x")).await;
-    assert_eq!(contents(&one, &stream("a")).await.1.len(), 1);
+    let one = Nats::builder(server.url()).prefix("one").connect().await.unwrap();
+    let same = Nats::connect(format!("{}?prefix=one", server.url())).await.unwrap();
+    let other = Nats::builder(format!("{}?prefix=one", server.url())).prefix("other").connect().await.unwrap();
+    append(&one, &stream("a"), saying("x")).await;
+    for sharing in [one, same] {
+        assert_eq!(contents(&sharing, &stream("a")).await.1.len(), 1);
+    }
     assert!(contents(&other, &stream("a")).await.1.is_empty());
 }

@@ -12,9 +12,10 @@ use tricast_core::log::Limit;
 use tricast_core::message::Draft;
 use tricast_nats::Nats;
 use tricast_testkit::clock::VirtualClock;
+use tricast_testkit::fixtures::{saying, seqs, server, state, stream, topic};
 use tricast_testkit::{WATCHDOG, nats};
 
-use crate::support::{append, contents, node, seqs, server, state, stored, stream, text, topic};
+use crate::support::{append, contents, node, stored};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_is_kept_in_checkpoints_and_read_from_them_as_it_was() {
@@ -22,7 +23,7 @@ async fn a_state_is_kept_in_checkpoints_and_read_from_them_as_it_was() {
     let (nats, _) = node(&server).await;
     let topic = state("checkpoints");
     let changes = (0..10_000).map(|n| {
-        let draft = text(&n.to_string()).key((n % 50).to_string());
+        let draft = saying(&n.to_string()).key((n % 50).to_string());
         if n % 97 == 0 { Draft::delete((n % 50).to_string()).id(n.to_string()) } else { draft }
     });
     let nats_ = &nats;
@@ -32,7 +33,7 @@ async fn a_state_is_kept_in_checkpoints_and_read_from_them_as_it_was() {
             let _ = append(nats_, topic_, draft).await;
         })
         .await;
-    append(&nats, &topic, text("held").key("held").held_by("a", Some(1))).await;
+    append(&nats, &topic, saying("held").key("held").held_by("a", Some(1))).await;
 
     until(|| stored(&server, "tc-states") < 600).await;
     let (fresh, _) = node(&server).await;
@@ -42,7 +43,7 @@ async fn a_state_is_kept_in_checkpoints_and_read_from_them_as_it_was() {
     assert_eq!(pages[0], pages[1]);
     let again = append(&fresh, &topic, Draft::delete("3").id("97")).await;
     assert!(again.duplicate, "ids are kept too");
-    let held = append(&fresh, &topic, text("held").key("held").held_by("b", Some(1))).await;
+    let held = append(&fresh, &topic, saying("held").key("held").held_by("b", Some(1))).await;
     assert!(held.duplicate, "and who holds what");
     let let_go = append(&nats, &topic, Draft::delete("held").held_by("a", None)).await;
     assert_eq!(let_go.position, held.position, "on every node");
@@ -65,7 +66,7 @@ async fn of_a_stream_what_is_needed_no_more_is_deleted() {
     let (nats, _) = node(&server).await;
     let topic = topic("trimmed", Rule::stream().keep(50));
     for n in 0..1_000 {
-        append(&nats, &topic, text(&n.to_string())).await;
+        append(&nats, &topic, saying(&n.to_string())).await;
     }
     until(|| stored(&server, "tc-logs") < 300).await;
     let (fresh, _) = node(&server).await;
@@ -78,8 +79,8 @@ async fn entries_with_ids_that_are_remembered_are_not_deleted_with_their_message
     let server_ = nats::Nats::start();
     let (nats, _) = node(&server_).await;
     let topic = topic("ids", Rule::stream().keep(1));
-    let first = append(&nats, &topic, text("x").id("first")).await.position;
-    let ids = (0..DEDUP_IDS - 1).map(|n| text("x").id(n.to_string()));
+    let first = append(&nats, &topic, saying("x").id("first")).await.position;
+    let ids = (0..DEDUP_IDS - 1).map(|n| saying("x").id(n.to_string()));
     let (nats_, topic_) = (&nats, &topic);
     futures::iter(ids)
         .for_each_concurrent(256, |draft| async move {
@@ -88,7 +89,7 @@ async fn entries_with_ids_that_are_remembered_are_not_deleted_with_their_message
         .await;
     let (fresh, _) = node(&server_).await;
     assert_eq!(fresh.find(&topic, &server(), "first").await, Ok(Some(first)));
-    append(&fresh, &topic, text("x").id("one more")).await;
+    append(&fresh, &topic, saying("x").id("one more")).await;
     assert_eq!(fresh.find(&topic, &server(), "first").await, Ok(None), "10,000 newer ones came");
 }
 
@@ -97,11 +98,11 @@ async fn what_the_server_does_not_take_is_refused_and_what_it_takes_is_split() {
     let server_ = nats::Nats::options().configuration("max_payload: 4096").start();
     let (nats, _) = node(&server_).await;
     for topic in [stream("small"), state("small")] {
-        let large = nats.append(&topic, text(&"x".repeat(5_000)).key("k"), &server()).await;
+        let large = nats.append(&topic, saying(&"x".repeat(5_000)).key("k"), &server()).await;
         let Err(BackplaneError::Unavailable { reason, maybe_applied: false }) = large else { panic!("{large:?}") };
         assert!(reason.contains("max_payload"), "{reason}");
         let (nats_, topic_) = (&nats, &topic);
-        let drafts = (0..1_000).map(|n| text(&"x".repeat(1_000)).key((n % 40).to_string()));
+        let drafts = (0..1_000).map(|n| saying(&"x".repeat(1_000)).key((n % 40).to_string()));
         futures::iter(drafts)
             .for_each_concurrent(64, |draft| async move {
                 let _ = append(nats_, topic_, draft).await;
@@ -128,8 +129,8 @@ async fn a_state_without_keys_that_nobody_asked_for_in_a_day_is_forgotten_and_no
     let nats = node_at(&server, &clock).await;
     let (empty, emptied, full) = (state("empty"), state("emptied"), state("full"));
     let before = nats.open(&empty).await.unwrap();
-    append(&nats, &full, text("x").key("k")).await;
-    append(&nats, &emptied, text("x").key("k")).await;
+    append(&nats, &full, saying("x").key("k")).await;
+    append(&nats, &emptied, saying("x").key("k")).await;
     append(&nats, &emptied, Draft::delete("k")).await;
     assert_eq!(stored(&server, "tc-states"), 6);
     // Once an hour and a half, by its clock, everything is looked at.
@@ -151,7 +152,7 @@ async fn a_channel_that_is_asked_for_lives_on() {
     let nats = node_at(&server, &clock).await;
     let (kept, alive) = (state("asked"), stream("asked"));
     let before = nats.open(&kept).await.unwrap();
-    let position = append(&nats, &alive, text("x")).await.position;
+    let position = append(&nats, &alive, saying("x")).await.position;
     for _ in 0..3 {
         clock.advance(23 * HOUR);
         assert_eq!(nats.open(&kept).await.unwrap(), before);

@@ -7,13 +7,14 @@ use futures_util::{StreamExt as _, stream as futures};
 use tricast_core::backplane::{Backplane as _, Health};
 use tricast_core::channel::Topic;
 use tricast_nats::Nats;
+use tricast_testkit::fixtures::{saying, seqs, server, state, stream};
 use tricast_testkit::nats;
 
-use crate::support::{append, contents, node, seqs, server, state, stream, text};
+use crate::support::{append, contents, node, node_at};
 
 async fn write(nats: Arc<Nats>, topic: Topic, who: usize, count: usize) {
     let drafts = (0..count).map(|n| {
-        let draft = text(&format!("{who}-{n}"));
+        let draft = saying(&format!("{who}-{n}"));
         if topic.rule.kind() == tricast_core::channel::Kind::State { draft.key(format!("{who}-{n}")) } else { draft }
     });
     futures::iter(drafts)
@@ -24,19 +25,23 @@ async fn write(nats: Arc<Nats>, topic: Topic, who: usize, count: usize) {
 }
 
 async fn all_is_there_once(topic: Topic, nodes: usize) {
+    all_is_there_once_on(&nats::Nats::start().url(), topic, nodes).await;
+}
+
+/// Whoever appends at the same time as others, and to whatever.
+pub(crate) async fn all_is_there_once_on(url: &str, topic: Topic, nodes: usize) {
     const EACH: usize = 250;
-    let server = nats::Nats::start();
     let mut writing = Vec::new();
     let mut reader = None;
     for who in 0..nodes {
-        let (nats, _) = node(&server).await;
+        let (nats, _) = node_at(url).await;
         writing.push(tokio::spawn(write(Arc::clone(&nats), topic.clone(), who, EACH)));
         reader = Some(nats);
     }
     for one in writing {
         one.await.unwrap();
     }
-    let (late, _) = node(&server).await;
+    let (late, _) = node_at(url).await;
     for nats in [reader.unwrap(), late] {
         let (head, messages) = contents(&nats, &topic).await;
         let all = (nodes * EACH) as u64;
@@ -70,7 +75,7 @@ async fn an_id_that_three_nodes_publish_at_once_is_appended_once() {
         nodes.push(node(&server_).await.0);
     }
     for round in 0..20 {
-        let publishing = nodes.iter().map(|nats| nats.append(&topic, text("x").id(round.to_string()), publisher()));
+        let publishing = nodes.iter().map(|nats| nats.append(&topic, saying("x").id(round.to_string()), publisher()));
         let answers = futures_util::future::join_all(publishing).await;
         let positions: HashSet<_> = answers.iter().map(|answer| answer.as_ref().unwrap().position).collect();
         assert_eq!(positions.len(), 1, "{answers:?}");
@@ -93,13 +98,13 @@ async fn news_that_did_not_come_are_read_and_told() {
     let ((writer, _), (watcher, heard)) = (node(&server).await, node(&server).await);
     watcher.watch(&topic).await.unwrap();
     for _ in 0..3 {
-        append(&writer, &topic, text("not told")).await;
+        append(&writer, &topic, saying("not told")).await;
     }
     assert!(heard.all().is_empty());
-    let heads = watcher.heads(std::slice::from_ref(&topic)).await.unwrap();
-    assert_eq!(heads[0].head.get(), 3);
+    let head = watcher.heads(std::slice::from_ref(&topic)).await.remove(0).unwrap();
+    assert_eq!(head.head.get(), 3);
     for seq in 1..=3 {
-        heard.grew("news", seq).await;
+        heard.seq("news", seq).await;
     }
     let health = watcher.health().await;
     assert!(matches!(&health, Health::Degraded(why) if why.contains("republish")), "{health:?}");

@@ -1,33 +1,31 @@
-//! What every backplane does.
+//! What every backplane does, on a server alone and on three.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tricast_core::backplane::{Backplane, BoxFuture};
 use tricast_nats::Nats;
 use tricast_testkit::nats;
-use tricast_testkit::suite::Factory;
+use tricast_testkit::suite::Servers;
 
-/// A server that the scenarios share which run at a time. It ends with the last of those.
-struct Server(Arc<nats::Nats>);
-
-static SERVER: Mutex<Weak<nats::Nats>> = Mutex::new(Weak::new());
-
-impl Server {
-    fn share() -> Self {
-        let mut shared = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = shared.upgrade().unwrap_or_else(|| Arc::new(nats::Nats::start()));
-        *shared = Arc::downgrade(&server);
-        Self(server)
-    }
+fn connect(url: String) -> BoxFuture<'static, Arc<dyn Backplane>> {
+    Box::pin(async {
+        let nats = Nats::connect(url).await;
+        Arc::new(nats.unwrap_or_else(|error| panic!("{error:?}"))) as Arc<dyn Backplane>
+    })
 }
 
-impl Factory for Server {
-    fn node(&self) -> BoxFuture<'_, Arc<dyn Backplane>> {
-        Box::pin(async {
-            let nats = Nats::connect(self.0.url()).await;
-            Arc::new(nats.unwrap_or_else(|error| panic!("{error:?}"))) as Arc<dyn Backplane>
-        })
-    }
+mod alone {
+    use super::*;
+
+    static SERVER: Mutex<Weak<nats::Nats>> = Mutex::new(Weak::new());
+
+    tricast_testkit::backplane_suite!(Servers::share(&SERVER, nats::Nats::start, nats::Nats::url, connect));
 }
 
-tricast_testkit::backplane_suite!(Server::share());
+mod cluster {
+    use super::*;
+
+    static CLUSTER: Mutex<Weak<nats::Cluster>> = Mutex::new(Weak::new());
+
+    tricast_testkit::backplane_suite!(Servers::share(&CLUSTER, nats::Cluster::start, crate::clusters::url, connect));
+}

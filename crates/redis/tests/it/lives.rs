@@ -7,9 +7,10 @@ use tricast_core::backplane::Backplane as _;
 use tricast_core::log::{Head, Limit};
 use tricast_core::position::{Position, Seq};
 use tricast_testkit::WATCHDOG;
+use tricast_testkit::fixtures::{saying, server as server_scope, state, stream};
 use tricast_testkit::redis::Redis as Server;
 
-use crate::support::{append, eventually, node, server as server_scope, state, stream, text};
+use crate::support::{append, eventually, node};
 
 #[tokio::test]
 async fn what_is_on_disk_before_it_is_acknowledged_goes_on_after_a_restart() {
@@ -17,17 +18,17 @@ async fn what_is_on_disk_before_it_is_acknowledged_goes_on_after_a_restart() {
     let (redis, _) = node(server.url()).await;
     let (chat, desk) = (stream("chat"), state("desk"));
     let untouched = redis.open(&stream("untouched")).await.unwrap();
-    let first = append(&redis, &chat, text("a").id("1")).await;
-    append(&redis, &desk, text("x").key("k")).await;
+    let first = append(&redis, &chat, saying("a").id("1")).await;
+    append(&redis, &desk, saying("x").key("k")).await;
     for _ in 0..3 {
         server.restart();
         let head = eventually("the server answers", || redis.open(&chat)).await;
         assert_eq!(head.position(), first.position);
     }
-    let again = append(&redis, &chat, text("a").id("1")).await;
+    let again = append(&redis, &chat, saying("a").id("1")).await;
     assert_eq!((again.position, again.duplicate), (first.position, true));
-    assert_eq!(append(&redis, &chat, text("b")).await.position.seq.get(), 2);
-    assert_eq!(append(&redis, &desk, text("y").key("k")).await.position.seq.get(), 2);
+    assert_eq!(append(&redis, &chat, saying("b")).await.position.seq.get(), 2);
+    assert_eq!(append(&redis, &desk, saying("y").key("k")).await.position.seq.get(), 2);
     assert_eq!(redis.open(&stream("untouched")).await.unwrap(), untouched);
 }
 
@@ -37,7 +38,7 @@ async fn a_node_that_comes_after_the_restart_finds_the_same_epoch() {
     let chat = stream("chat");
     let first = {
         let (redis, _) = node(server.url()).await;
-        append(&redis, &chat, text("a")).await.position
+        append(&redis, &chat, saying("a")).await.position
     };
     server.restart();
     let (redis, _) = node(server.url()).await;
@@ -49,12 +50,12 @@ async fn without_its_data_a_server_begins_new_epochs() {
     let mut server = Server::start();
     let (redis, _) = node(server.url()).await;
     let chat = stream("chat");
-    let first = append(&redis, &chat, text("a").id("1")).await.position;
+    let first = append(&redis, &chat, saying("a").id("1")).await.position;
     server.restart_empty();
     let head = eventually("the server answers", || redis.open(&chat)).await;
     assert_eq!(head.head, Seq::ZERO);
     assert_ne!(head.epoch, first.epoch);
-    assert!(!append(&redis, &chat, text("a").id("1")).await.duplicate, "an id is remembered in its epoch only");
+    assert!(!append(&redis, &chat, saying("a").id("1")).await.duplicate, "an id is remembered in its epoch only");
 }
 
 #[tokio::test]
@@ -64,17 +65,17 @@ async fn what_a_snapshot_brings_back_is_older_than_what_was_acknowledged_so_its_
         let builder = tricast_redis::Redis::builder(server.url()).trust_restart(is_trusted);
         let redis = builder.connect().await.unwrap();
         let (chat, desk) = (stream("chat"), state("desk"));
-        let first = append(&redis, &chat, text("saved").id("1")).await.position;
-        append(&redis, &desk, text("saved").key("k").held_by("a", None)).await;
+        let first = append(&redis, &chat, saying("saved").id("1")).await.position;
+        append(&redis, &desk, saying("saved").key("k").held_by("a", None)).await;
         server.command(&["SAVE"]);
         if !is_trusted {
-            append(&redis, &chat, text("lost")).await;
+            append(&redis, &chat, saying("lost")).await;
         }
         server.restart();
         let head = eventually("the server answers", || redis.open(&chat)).await;
         assert_eq!(head.epoch == first.epoch, is_trusted);
         assert_eq!(head.head.get(), u64::from(is_trusted));
-        assert_eq!(append(&redis, &chat, text("saved").id("1")).await.duplicate, is_trusted);
+        assert_eq!(append(&redis, &chat, saying("saved").id("1")).await.duplicate, is_trusted);
         let (_, page) = redis.read_back(&desk, None, Limit::default()).await.unwrap();
         assert_eq!(page.messages.len(), usize::from(is_trusted), "nothing of the earlier life is left");
     }
@@ -85,11 +86,11 @@ async fn once_a_replica_was_there_a_restart_ends_the_epochs() {
     let mut server = Server::options().append_only().start();
     let (redis, _) = node(server.url()).await;
     let (chat, us) = (stream("chat"), server_scope());
-    append(&redis, &chat, text("a")).await;
+    append(&redis, &chat, saying("a")).await;
     let replica = Server::options().replica_of(&server).start();
     seen(&server).await;
     drop(replica);
-    let known = eventually("the server is known again", || redis.append(&chat, text("b"), &us)).await.position;
+    let known = eventually("the server is known again", || redis.append(&chat, saying("b"), &us)).await.position;
     server.restart();
     let head = eventually("the server answers", || redis.open(&chat)).await;
     assert_ne!(head.epoch, known.epoch);
@@ -106,12 +107,12 @@ async fn a_replica_that_lags_and_takes_over_goes_on_with_no_epoch() {
     {
         let (redis, _) = node(master.url()).await;
         for topic in &topics {
-            append(&redis, topic, text("seen").key("k")).await;
+            append(&redis, topic, saying("seen").key("k")).await;
         }
         master.replicate(&["SET", "mark", "1"]);
         replica.pause();
         for topic in &topics {
-            append(&redis, topic, text("lost").key("k")).await;
+            append(&redis, topic, saying("lost").key("k")).await;
             before.push(redis.open(topic).await.unwrap());
         }
     }
@@ -120,7 +121,7 @@ async fn a_replica_that_lags_and_takes_over_goes_on_with_no_epoch() {
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     let (redis, _) = node(replica.url()).await;
     for (topic, before) in topics.iter().zip(before) {
-        let after = append(&redis, topic, text("other").key("k")).await.position;
+        let after = append(&redis, topic, saying("other").key("k")).await.position;
         assert_ne!(after.epoch, before.epoch, "{}", topic.name);
         assert_eq!(after.seq.get(), 1, "{}", topic.name);
     }
@@ -134,15 +135,15 @@ async fn a_server_that_was_a_replica_for_a_moment_is_another() {
     let replica = Server::options().replica_of(&server).start();
     let (redis, _) = node(server.url()).await;
     let chat = stream("chat");
-    append(&redis, &chat, text("seen")).await;
+    append(&redis, &chat, saying("seen")).await;
     server.replicate(&["SET", "mark", "1"]);
     drop(replica);
     // What is acknowledged from now on is lost, for the server will take what the other had before.
     other.command(&["REPLICAOF", "127.0.0.1", &server.address().port().to_string()]);
     synced(&other).await;
-    let before = append(&redis, &chat, text("seen")).await.position;
+    let before = append(&redis, &chat, saying("seen")).await.position;
     other.command(&["REPLICAOF", "NO", "ONE"]);
-    let lost = append(&redis, &chat, text("lost")).await.position;
+    let lost = append(&redis, &chat, saying("lost")).await.position;
     server.command(&["REPLICAOF", "127.0.0.1", &other.address().port().to_string()]);
     synced(&server).await;
     server.command(&["REPLICAOF", "NO", "ONE"]);

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use tricast_core::backplane::{Backplane as _, BackplaneError, Health};
 use tricast_core::log::Limit;
+use tricast_testkit::fixtures::{self, saying, server, stream};
 use tricast_testkit::redis::Redis as Server;
 
-use crate::support::{append, eventually, node, server, stream, text};
+use crate::support::{append, eventually, node, told_again};
 
 #[tokio::test]
 async fn whoever_watches_is_told_to_be_uncertain_and_hears_again_by_itself() {
@@ -16,16 +17,16 @@ async fn whoever_watches_is_told_to_be_uncertain_and_hears_again_by_itself() {
         let (redis, heard) = node(server.url()).await;
         let chat = stream("chat");
         let before = redis.watch(&chat).await.unwrap();
-        append(&redis, &chat, text("a")).await;
-        assert!(heard.grew("chat", 1).await.is_some());
+        append(&redis, &chat, saying("a")).await;
+        assert!(heard.seq("chat", 1).await.message.is_some());
         server.kill();
-        let while_gone = redis.append(&chat, text("b"), &crate::support::server()).await;
+        let while_gone = redis.append(&chat, saying("b"), &fixtures::server()).await;
         assert!(matches!(while_gone, Err(BackplaneError::Unavailable { .. })));
         server.restart();
-        heard.uncertain("chat").await;
+        heard.doubt_of("chat").await;
         let head = eventually("the server answers", || redis.open(&chat)).await;
         assert_eq!(head.epoch == before.epoch, is_kept);
-        heard.again(&redis, &chat).await;
+        told_again(&heard, &redis, &chat).await;
         assert_eq!(redis.health().await, Health::Up);
     }
 }
@@ -40,7 +41,7 @@ async fn while_the_server_is_known_to_be_gone_the_answer_comes_at_once() {
     drop(redis.open(&chat).await);
     let asked = Instant::now();
     for _ in 0..100 {
-        let answer = redis.append(&chat, text("a"), &crate::support::server()).await;
+        let answer = redis.append(&chat, saying("a"), &fixtures::server()).await;
         let Err(BackplaneError::Unavailable { reason, maybe_applied }) = answer else { panic!("{answer:?}") };
         assert!(!maybe_applied, "{reason}");
         assert!(reason.contains(&server.address().to_string()), "{reason}");
@@ -55,16 +56,14 @@ async fn a_server_that_stands_still_is_unavailable_in_time_and_nothing_is_there_
     let (redis, heard) = node(server.url()).await;
     let (redis, chat) = (Arc::new(redis), stream("chat"));
     redis.watch(&chat).await.unwrap();
-    append(&redis, &chat, text("before")).await;
+    append(&redis, &chat, saying("before")).await;
     server.pause();
     let stood = Instant::now();
     while stood.elapsed() < Duration::from_secs(5) {
         let asked = Instant::now();
         let some = (0..20).map(|n| {
             let (redis, chat) = (Arc::clone(&redis), chat.clone());
-            tokio::spawn(
-                async move { redis.append(&chat, text("x").id(n.to_string()), &crate::support::server()).await },
-            )
+            tokio::spawn(async move { redis.append(&chat, saying("x").id(n.to_string()), &fixtures::server()).await })
         });
         for answer in futures_util::future::join_all(some).await {
             assert!(matches!(answer.unwrap(), Err(BackplaneError::Unavailable { .. })));
@@ -74,13 +73,13 @@ async fn a_server_that_stands_still_is_unavailable_in_time_and_nothing_is_there_
     }
     server.resume();
     for n in 0..20 {
-        let again = || redis.append(&chat, text("x").id(n.to_string()), SERVER.get_or_init(crate::support::server));
+        let again = || redis.append(&chat, saying("x").id(n.to_string()), SERVER.get_or_init(fixtures::server));
         eventually("the server answers", again).await;
     }
-    heard.uncertain("chat").await;
+    heard.doubt_of("chat").await;
     let (head, page) = redis.read_back(&chat, None, Limit::default()).await.unwrap();
     assert_eq!((head.head.get(), page.messages.len()), (21, 21));
-    heard.again(&redis, &chat).await;
+    told_again(&heard, &redis, &chat).await;
 }
 
 static SERVER: std::sync::OnceLock<tricast_core::access::Scope> = std::sync::OnceLock::new();
@@ -91,8 +90,8 @@ async fn calls_beyond_what_may_be_under_way_are_refused_before_they_are_sent() {
     let (redis, _) = node(server.url()).await;
     let chat = stream("chat");
     server.pause();
-    let scope = crate::support::server();
-    let calls = (0..5_000).map(|_| redis.append(&chat, text("x"), &scope));
+    let scope = fixtures::server();
+    let calls = (0..5_000).map(|_| redis.append(&chat, saying("x"), &scope));
     let answers = futures_util::future::join_all(calls).await;
     let refused =
         answers.iter().filter(|it| matches!(it, Err(BackplaneError::Unavailable { maybe_applied: false, .. })));
@@ -106,11 +105,11 @@ async fn scripts_that_a_server_forgot_are_loaded_again() {
     let server = Server::start();
     let (redis, _) = node(server.url()).await;
     let chat = stream("chat");
-    append(&redis, &chat, text("a")).await;
+    append(&redis, &chat, saying("a")).await;
     server.command(&["SCRIPT", "FLUSH"]);
-    assert_eq!(append(&redis, &chat, text("b")).await.position.seq.get(), 2);
+    assert_eq!(append(&redis, &chat, saying("b")).await.position.seq.get(), 2);
     server.command(&["SCRIPT", "FLUSH"]);
-    assert_eq!(redis.heads(&[chat.clone(), chat]).await.unwrap()[1].head.get(), 2);
+    assert_eq!(redis.heads(&[chat.clone(), chat]).await.remove(1).unwrap().head.get(), 2);
 }
 
 #[tokio::test]
@@ -120,13 +119,13 @@ async fn a_connection_for_news_that_is_cut_is_made_again() {
     let topics: Vec<_> = (0..600).map(|n| stream(&format!("c{n}"))).collect();
     futures_util::future::join_all(topics.iter().map(|topic| redis.watch(topic))).await;
     server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-    heard.uncertain("c599").await;
-    heard.again(&redis, &topics[599]).await;
+    heard.doubt_of("c599").await;
+    told_again(&heard, &redis, &topics[599]).await;
     for topic in &topics[..599] {
         redis.unwatch(topic).await;
     }
     server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-    heard.uncertain("c599").await;
+    heard.doubt_of("c599").await;
     assert_eq!(server.command(&["PUBSUB", "SHARDCHANNELS"]).list().len(), 1, "what nobody watches stays away");
 }
 
@@ -136,12 +135,12 @@ async fn a_log_that_was_taken_away_ends_the_epoch() {
     let (redis, _) = node(here.url()).await;
     let chat = stream("chat");
     let before = redis.open(&chat).await.unwrap().position();
-    append(&redis, &chat, text("a").id("1")).await;
+    append(&redis, &chat, saying("a").id("1")).await;
     here.command(&["DEL", "tc:{chat}:log"]);
     let slice = redis.read(&chat, before, Limit::default()).await.unwrap();
     assert!(slice.head.epoch != before.epoch && slice.messages.is_empty());
     here.command(&["DEL", "tc:{chat}:meta"]);
-    let appended = redis.append(&chat, text("a").id("1"), &server()).await.unwrap();
+    let appended = redis.append(&chat, saying("a").id("1"), &server()).await.unwrap();
     assert!(appended.position.epoch != slice.head.epoch && !appended.duplicate);
     let slice = redis.read(&chat, redis.open(&chat).await.unwrap().before_first(), Limit::default()).await.unwrap();
     assert_eq!(slice.messages.len(), 1, "no meta means that the log is gone too");

@@ -1,36 +1,19 @@
 //! What every backplane does, on each arrangement of servers.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tricast_core::backplane::{Backplane, BoxFuture};
 use tricast_redis::Redis;
 use tricast_testkit::redis::{self, Cluster, Sentinels};
-use tricast_testkit::suite::Factory;
+use tricast_testkit::suite::Servers;
 
-use crate::support::cluster_url;
+use crate::support::{cluster_url, sentinel_url};
 
-/// Servers that the scenarios share which run at a time. They end with the last of those.
-struct Servers<T> {
-    _servers: Arc<T>,
-    url: String,
-}
-
-impl<T> Servers<T> {
-    fn share(of: &Mutex<Weak<T>>, start: impl FnOnce() -> T, url: impl FnOnce(&T) -> String) -> Self {
-        let mut shared = of.lock().unwrap_or_else(PoisonError::into_inner);
-        let servers = shared.upgrade().unwrap_or_else(|| Arc::new(start()));
-        *shared = Arc::downgrade(&servers);
-        Self { url: url(&servers), _servers: servers }
-    }
-}
-
-impl<T: Send + Sync> Factory for Servers<T> {
-    fn node(&self) -> BoxFuture<'_, Arc<dyn Backplane>> {
-        Box::pin(async {
-            let redis = Redis::connect(self.url.as_str()).await;
-            Arc::new(redis.unwrap_or_else(|error| panic!("{error:?}"))) as Arc<dyn Backplane>
-        })
-    }
+fn connect(url: String) -> BoxFuture<'static, Arc<dyn Backplane>> {
+    Box::pin(async {
+        let redis = Redis::connect(url).await;
+        Arc::new(redis.unwrap_or_else(|error| panic!("{error:?}"))) as Arc<dyn Backplane>
+    })
 }
 
 mod plain {
@@ -38,7 +21,7 @@ mod plain {
 
     static SERVER: Mutex<Weak<redis::Redis>> = Mutex::new(Weak::new());
 
-    tricast_testkit::backplane_suite!(Servers::share(&SERVER, redis::Redis::start, redis::Redis::url));
+    tricast_testkit::backplane_suite!(Servers::share(&SERVER, redis::Redis::start, redis::Redis::url, connect));
 }
 
 mod with_login {
@@ -50,7 +33,7 @@ mod with_login {
         redis::Redis::options().user("ann", "secret").start()
     }
 
-    tricast_testkit::backplane_suite!(Servers::share(&SERVER, start, redis::Redis::url));
+    tricast_testkit::backplane_suite!(Servers::share(&SERVER, start, redis::Redis::url, connect));
 }
 
 mod cluster {
@@ -58,7 +41,7 @@ mod cluster {
 
     static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 
-    tricast_testkit::backplane_suite!(Servers::share(&CLUSTER, || Cluster::start(false), cluster_url));
+    tricast_testkit::backplane_suite!(Servers::share(&CLUSTER, || Cluster::start(false), cluster_url, connect));
 }
 
 mod sentinel {
@@ -66,5 +49,5 @@ mod sentinel {
 
     static SENTINELS: Mutex<Weak<Sentinels>> = Mutex::new(Weak::new());
 
-    tricast_testkit::backplane_suite!(Servers::share(&SENTINELS, || Sentinels::start(1), crate::support::sentinel_url));
+    tricast_testkit::backplane_suite!(Servers::share(&SENTINELS, || Sentinels::start(1), sentinel_url, connect));
 }

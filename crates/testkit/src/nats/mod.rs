@@ -1,12 +1,17 @@
-//! The real NATS server, with JetStream.
+//! The real NATS server, with JetStream: alone, or as a cluster.
+
+mod cluster;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::WATCHDOG;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Program};
+
+pub use cluster::Cluster;
 
 /// A NATS server with JetStream, on a loopback port of its own, which it keeps while it is down. It ends, and its
 /// folder goes, when this value goes.
@@ -27,8 +32,9 @@ pub struct Nats {
 }
 
 /// How a [`Nats`] is to be. Without anything said it takes whoever comes.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct Options {
+    program: Program,
     login: Login,
     configuration: String,
 }
@@ -68,7 +74,7 @@ impl Options {
     ///
     /// If NATS is not installed, or does not start; prints its log.
     pub fn start(&self) -> Nats {
-        let daemon = Daemon::start("nats-server", is_ready, |command, folder, port| {
+        let daemon = Daemon::start(self.program.clone(), is_ready, |command, folder, port| {
             let login = match &self.login {
                 Login::None => String::new(),
                 Login::User(name, password) => format!("authorization {{ user: {name:?}, password: {password:?} }}\n"),
@@ -95,7 +101,7 @@ impl Nats {
 
     /// Begins to say how a server is to be.
     pub fn options() -> Options {
-        Options::default()
+        Options { program: Program::of_the_system(NATS), login: Login::None, configuration: String::new() }
     }
 
     /// Where it listens, or would if it ran.
@@ -113,6 +119,18 @@ impl Nats {
         format!("nats://{login}{}", self.address())
     }
 
+    /// Which version it is, as `2.9.10`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer.
+    pub fn version(&self) -> String {
+        let greeting = greeting(self.address()).expect("it answers");
+        let info = greeting.strip_prefix("INFO ").unwrap_or_default();
+        let info: serde_json::Value = serde_json::from_str(info).expect("NATS greets by JSON");
+        info["version"].as_str().expect("NATS tells its version").to_owned()
+    }
+
     /// Sends a request on a connection of its own, and returns the answer.
     ///
     /// # Panics
@@ -128,7 +146,12 @@ impl Nats {
     ///
     /// NATS does not run, or ends the connection.
     pub fn try_request(&self, subject: &str, payload: &str) -> io::Result<String> {
+        self.ask(subject, payload, WATCHDOG)
+    }
+
+    fn ask(&self, subject: &str, payload: &str, patience: Duration) -> io::Result<String> {
         let mut stream = connect(self.address())?;
+        stream.set_read_timeout(Some(patience))?;
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut options = serde_json::json!({ "verbose": false, "pedantic": false });
         match &self.login {
@@ -210,12 +233,13 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// True when it greets; it does so when JetStream has read its data.
 fn is_ready(address: SocketAddr) -> bool {
-    let greeting = || -> io::Result<String> {
-        let mut line = String::new();
-        BufReader::new(connect(address)?).read_line(&mut line)?;
-        Ok(line)
-    };
-    greeting().is_ok_and(|line| line.starts_with("INFO {"))
+    greeting(address).is_ok_and(|line| line.starts_with("INFO {"))
+}
+
+fn greeting(address: SocketAddr) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(connect(address)?).read_line(&mut line)?;
+    Ok(line)
 }
 
 /// The payload of the first message, past whatever else the server says.
@@ -239,6 +263,8 @@ fn read_answer(reader: &mut impl BufRead) -> io::Result<String> {
         }
     }
 }
+
+const NATS: &str = "nats-server";
 
 const DATA: &str = "jetstream";
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::{Redis, Reply, reply};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Program};
 use crate::port::Port;
 
 /// How a [`Redis`] is to be. Without anything said it keeps nothing on disk, evicts nothing, and takes whoever comes.
@@ -85,7 +85,7 @@ impl Options {
     /// If Redis is not installed, or does not start; prints its log.
     pub fn start(&self) -> Redis {
         let (tls, bus) = (self.has_tls.then(Port::take), self.is_node.then(Port::take));
-        let daemon = Daemon::start("redis-server", is_ready, |command, folder, port| {
+        let daemon = Daemon::start(Program::of_the_system("redis-server"), is_ready, |command, folder, port| {
             fs::create_dir(folder.join(DATA)).expect("a new folder takes another");
             command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir", DATA, "--save", ""]);
             // A replica is served at once, not when others may have come too.

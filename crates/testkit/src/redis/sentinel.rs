@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use super::{Redis, Reply, options, reply};
-use crate::daemon::{Daemon, wait_until};
+use crate::daemon::{Daemon, Program, wait_until};
 
 /// A master, its replica, and sentinels that put the replica in the master's place when it is gone.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn sentinel(master: &Redis, number: usize) -> Daemon {
     let name = Sentinels::NAME;
     // One is the first to notice. If several stood for election at once, nobody might win, and they would wait.
     let patience_ms = 500 + 500 * number;
-    let daemon = Daemon::start("redis-server", options::is_ready, |command, folder, port| {
+    let daemon = Daemon::start(Program::of_the_system("redis-server"), options::is_ready, |command, folder, port| {
         let of_master = master.address().port();
         let configuration = format!(
             "bind 127.0.0.1\nport {port}\n\

@@ -177,7 +177,7 @@ impl Backplane for Node {
         })
     }
 
-    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<Vec<Head>, BackplaneError>> {
+    fn heads<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Vec<Result<Head, BackplaneError>>> {
         Box::pin(async move { topics.iter().map(|topic| self.ask(topic, Log::head)).collect() })
     }
 

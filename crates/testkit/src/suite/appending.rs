@@ -10,7 +10,8 @@ use tricast_core::message::{Draft, Payload};
 use tricast_core::position::{Position, Seq};
 
 use super::Factory;
-use super::world::{Node, World, at, saying, seq, seqs, server, set, state, stream, topic};
+use super::world::{Node, World, at, set};
+use crate::fixtures::{saying, seq, seqs, server, state, stream, topic};
 
 /// Whichever node appends.
 pub async fn a_stream_is_numbered_from_1_without_holes(factory: &dyn Factory) {

@@ -9,7 +9,8 @@ use tricast_core::message::Draft;
 use tricast_core::position::{Epoch, Seq};
 
 use super::Factory;
-use super::world::{Node, World, at, entries, saying, server, set, state, stream};
+use super::world::{Node, World, at, entries, set};
+use crate::fixtures::{saying, server, state, stream};
 
 /// Though every node says so, and several times over.
 pub async fn an_epoch_ends_once_for_everybody(factory: &dyn Factory) {
@@ -105,5 +106,5 @@ pub async fn who_watches_is_told_of_the_next_epoch(factory: &dyn Factory) {
     let old = world.b.watch(&topic).await;
     world.a.renew(&topic, old.epoch).await;
     let position = world.a.append(&topic, saying("x")).await.position;
-    world.b.ear.until_told(&topic, position).await;
+    world.b.heard.reaches(&topic, position).await;
 }

@@ -6,7 +6,8 @@ use tricast_core::message::Draft;
 use tricast_core::position::Seq;
 
 use super::Factory;
-use super::world::{World, entries, messages, saying, seqs, set, state, stream, topic};
+use super::world::{World, entries, messages, set};
+use crate::fixtures::{saying, seqs, state, stream, topic};
 
 /// From the newest to the oldest that is retained, each page oldest first.
 pub async fn history_goes_back_page_by_page(factory: &dyn Factory) {

@@ -7,7 +7,8 @@ use tricast_core::limits::HOLDERS_PER_KEY;
 use tricast_core::message::{Draft, Message};
 
 use super::Factory;
-use super::world::{Node, World, entries, saying, server, set, state};
+use super::world::{Node, World, entries, set};
+use crate::fixtures::{saying, server, state};
 
 /// The number it is shown under, and whether it was there.
 async fn show(node: &Node, topic: &Topic, holder: &str, shows: Option<u64>, text: &str) -> (u64, bool) {

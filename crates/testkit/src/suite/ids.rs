@@ -10,8 +10,9 @@ use tricast_core::message::Draft;
 use tricast_core::position::{Position, Seq};
 
 use super::Factory;
-use super::world::{Node, World, saying, seq, seqs, server, set, state, stream, topic};
+use super::world::{Node, World, set};
 use crate::WATCHDOG;
+use crate::fixtures::{saying, seq, seqs, server, state, stream, topic};
 
 fn user(id: &str) -> Scope {
     Identity::from(User::new(id.parse().expect("a user's id"))).scope()

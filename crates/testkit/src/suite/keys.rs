@@ -8,7 +8,8 @@ use tricast_core::message::Draft;
 use tricast_core::position::{Position, Seq};
 
 use super::Factory;
-use super::world::{Node, World, at, entries, saying, seq, set, state, topic};
+use super::world::{Node, World, at, entries, set};
+use crate::fixtures::{saying, seq, state, topic};
 
 /// The time that keys have here.
 const TTL: Duration = Duration::from_millis(100);

@@ -37,6 +37,7 @@ pub mod opening;
 pub mod random;
 pub mod reading;
 pub mod retention;
+mod servers;
 pub mod states;
 pub mod watching;
 mod world;
@@ -51,6 +52,8 @@ use tokio::time;
 use tricast_core::backplane::{Backplane, BoxFuture};
 
 use crate::WATCHDOG;
+
+pub use servers::{Connect, Servers};
 
 /// Makes the nodes of one store. Each scenario has a factory of its own; several may share a server, for no two
 /// scenarios use a channel of the same name.

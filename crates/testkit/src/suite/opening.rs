@@ -9,7 +9,8 @@ use tricast_core::message::Payload;
 use tricast_core::position::{Epoch, Position, Seq};
 
 use super::Factory;
-use super::world::{World, at, saying, server, set, state, stream};
+use super::world::{World, at, set};
+use crate::fixtures::{saying, server, state, stream};
 
 /// "I have nothing yet" is already a position.
 pub async fn opening_a_channel_mints_its_epoch_and_the_epoch_stays(factory: &dyn Factory) {

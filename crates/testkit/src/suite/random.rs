@@ -12,8 +12,9 @@ use tricast_core::position::Position;
 use tricast_core::replay::{Decision, decide};
 
 use super::Factory;
-use super::world::{World, at, seq, server, topic};
+use super::world::{World, at};
 use crate::entropy::Seeded;
+use crate::fixtures::{seq, server, topic};
 
 /// Under the default rule.
 pub async fn a_stream_does_what_a_log_does(factory: &dyn Factory) {

@@ -10,7 +10,8 @@ use tricast_core::message::{Draft, Message};
 use tricast_core::position::{Epoch, Position, Seq};
 
 use super::Factory;
-use super::world::{World, append_many, at, messages, saying, seq, seqs, server, state, stream, topic};
+use super::world::{World, append_many, at, messages};
+use crate::fixtures::{saying, seq, seqs, server, state, stream, topic};
 
 /// `to` leads from one to the next.
 pub async fn pages_follow_each_other_to_the_head(factory: &dyn Factory) {

@@ -8,7 +8,8 @@ use tricast_core::message::Draft;
 use tricast_core::replay::{Decision, decide};
 
 use super::Factory;
-use super::world::{World, at, saying, seqs, server, topic};
+use super::world::{World, at};
+use crate::fixtures::{saying, seqs, server, topic};
 
 /// The newest ones.
 pub async fn a_stream_keeps_as_many_messages_as_its_rule_says(factory: &dyn Factory) {

@@ -8,7 +8,8 @@ use tricast_core::position::{Position, Seq};
 use tricast_core::replay::{Decision, decide};
 
 use super::Factory;
-use super::world::{Node, World, at, entries, messages, seq, server, set, state, topic};
+use super::world::{Node, World, at, entries, messages, set};
+use crate::fixtures::{seq, server, state, topic};
 
 /// So that who reads on meets it later, never misses it.
 pub async fn a_key_that_changes_moves_to_the_end(factory: &dyn Factory) {

@@ -8,8 +8,9 @@ use tricast_core::channel::{Kind, Topic};
 use tricast_core::message::Draft;
 
 use super::Factory;
-use super::world::{World, append_many, at, saying, seq, set, state, stream};
+use super::world::{World, append_many, at, set};
 use crate::WATCHDOG;
+use crate::fixtures::{saying, seq, state, stream};
 
 /// In whatever order; and where the store is elsewhere, with the message as it is read.
 pub async fn what_any_node_appends_is_told_to_who_watches(factory: &dyn Factory) {
@@ -20,17 +21,17 @@ pub async fn what_any_node_appends_is_told_to_who_watches(factory: &dyn Factory)
             node.append(&topic, set_or_say(&topic, number)).await;
         }
         for number in 1..=40 {
-            world.b.ear.until_told(&topic, at(head, number)).await;
+            world.b.heard.reaches(&topic, at(head, number)).await;
         }
         let (_, messages) = world.a.contents(&topic).await;
-        for told in world.b.ear.told(&topic) {
-            assert!((1..=40).contains(&told.seq.get()) && told.epoch == head.epoch, "{told:?}");
+        for told in world.b.heard.of(&topic) {
+            assert!((1..=40).contains(&told.at.seq.get()) && told.at.epoch == head.epoch, "{told:?}");
             let Some(message) = told.message else {
                 assert!(!factory.is_shared(), "news without the message");
                 continue;
             };
-            assert_eq!(message.seq, told.seq);
-            if let Some(read) = messages.iter().find(|read| read.seq == told.seq) {
+            assert_eq!(message.seq, told.at.seq);
+            if let Some(read) = messages.iter().find(|read| read.seq == told.at.seq) {
                 assert_eq!(message, *read);
             }
         }
@@ -60,7 +61,7 @@ pub async fn from_the_head_of_a_watch_on_everything_is_told(factory: &dyn Factor
         let watched = world.b.watch(&topic).await;
         writer.await.unwrap();
         for number in watched.head.get() + 1..=u64::from(COUNT) {
-            world.b.ear.until_told(&topic, at(head, number)).await;
+            world.b.heard.reaches(&topic, at(head, number)).await;
         }
     }
 }
@@ -74,7 +75,7 @@ pub async fn the_head_of_a_watch_is_not_older_than_what_was_acknowledged(factory
         for _ in 0..2 {
             assert_eq!(b.watch(&topic).await.position(), position);
             position = a.append(&topic, saying("x")).await.position;
-            b.ear.until_told(&topic, position).await;
+            b.heard.reaches(&topic, position).await;
         }
         b.unwatch(&topic).await;
         assert_eq!(b.watch(&topic).await.position(), position);
@@ -89,9 +90,9 @@ pub async fn the_deletion_of_a_key_whose_time_is_over_is_told(factory: &dyn Fact
     world.a.append(&topic, set("k", "x").ttl(Duration::from_millis(100))).await;
     world.pass(150).await;
     world.a.open(&topic).await;
-    world.b.ear.until_told(&topic, at(head, 2)).await;
-    let told = world.b.ear.told(&topic);
-    let deletion = told.iter().find(|it| it.seq == seq(2)).and_then(|it| it.message.clone());
+    world.b.heard.reaches(&topic, at(head, 2)).await;
+    let told = world.b.heard.of(&topic);
+    let deletion = told.iter().find(|it| it.at.seq == seq(2)).and_then(|it| it.message.clone());
     assert!(deletion.is_none_or(|message| message.payload.is_none() && message.key.as_deref() == Some("k")));
 }
 
@@ -101,13 +102,13 @@ pub async fn whoever_no_longer_watches_is_told_nothing_in_the_end(factory: &dyn 
     let topic = stream("no-more");
     world.b.watch(&topic).await;
     let position = world.a.append(&topic, saying("x")).await.position;
-    world.b.ear.until_told(&topic, position).await;
+    world.b.heard.reaches(&topic, position).await;
     world.b.unwatch(&topic).await;
     assert_silent_in_the_end(factory, &world, &topic).await;
 
     world.b.watch(&topic).await;
     let position = world.a.append(&topic, saying("x")).await.position;
-    world.b.ear.until_told(&topic, position).await;
+    world.b.heard.reaches(&topic, position).await;
 }
 
 /// However often it began.
@@ -134,8 +135,8 @@ async fn assert_silent_in_the_end(factory: &dyn Factory, world: &World<'_>, topi
     loop {
         let position = world.a.append(topic, saying("x")).await.position;
         let after = world.a.append(&watched, saying("x")).await.position;
-        world.b.ear.until_told(&watched, after).await;
-        if !world.b.ear.has_told(topic, position) {
+        world.b.heard.reaches(&watched, after).await;
+        if !world.b.heard.has(topic, position) {
             return;
         }
         assert!(started.elapsed() < WATCHDOG, "{} is still told of", topic.name);

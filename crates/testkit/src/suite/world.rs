@@ -4,18 +4,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::timeout;
-use tricast_core::access::{Identity, Scope};
-use tricast_core::backplane::{Backplane, BackplaneError, Events, News, Slice, Uncertain};
-use tricast_core::channel::{ChannelName, Rule, Topic};
+use tricast_core::access::Scope;
+use tricast_core::backplane::{Backplane, BackplaneError, Slice};
+use tricast_core::channel::Topic;
 use tricast_core::log::{AppendError, Appended, Head, Limit, Page};
 use tricast_core::message::{Draft, Message};
-use tricast_core::position::{Epoch, Position, Seq};
+use tricast_core::position::{Epoch, Position};
 
 use super::Factory;
 use crate::WATCHDOG;
+use crate::fixtures::{saying, seq, server};
+use crate::heard::Heard;
 
 /// Two nodes. Of a backplane that is one node by itself, both are the same one.
 pub(super) struct World<'a> {
@@ -49,14 +50,14 @@ impl<'a> World<'a> {
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) backplane: Arc<dyn Backplane>,
-    pub(super) ear: Arc<Ear>,
+    pub(super) heard: Arc<Heard>,
 }
 
 impl Node {
     fn new(backplane: Arc<dyn Backplane>) -> Self {
-        let ear = Arc::new(Ear::default());
-        backplane.attach(Arc::clone(&ear) as _);
-        Self { backplane, ear }
+        let heard = Arc::new(Heard::default());
+        backplane.attach(Arc::clone(&heard) as _);
+        Self { backplane, heard }
     }
 
     pub(super) async fn open(&self, topic: &Topic) -> Head {
@@ -123,9 +124,12 @@ impl Node {
     }
 
     pub(super) async fn heads(&self, topics: &[Topic]) -> Vec<Head> {
-        let heads = answer("heads", self.backplane.heads(topics)).await;
+        let heads = in_time("heads", self.backplane.heads(topics)).await;
         assert_eq!(heads.len(), topics.len());
-        heads
+        let answered = |(topic, head): (&Topic, Result<Head, BackplaneError>)| {
+            head.unwrap_or_else(|error| panic!("the head of {}: {error}", topic.name))
+        };
+        topics.iter().zip(heads).map(answered).collect()
     }
 
     pub(super) async fn renew(&self, topic: &Topic, epoch: Epoch) -> Head {
@@ -141,58 +145,6 @@ pub(super) async fn append_many(node: Node, topic: Topic, count: u32) {
     }
 }
 
-/// What a node told.
-#[derive(Debug, Clone)]
-pub(super) struct Told {
-    pub(super) channel: ChannelName,
-    pub(super) epoch: Epoch,
-    pub(super) seq: Seq,
-    pub(super) message: Option<Arc<Message>>,
-}
-
-/// Remembers all that it hears.
-#[derive(Debug, Default)]
-pub(super) struct Ear(watch::Sender<Vec<Told>>);
-
-impl Ear {
-    /// Waits until this holds of what was told so far.
-    pub(super) async fn until(&self, what: &str, is_so: impl Fn(&[Told]) -> bool) {
-        let mut told = self.0.subscribe();
-        let heard = timeout(WATCHDOG, told.wait_for(|told| is_so(told))).await;
-        assert!(heard.is_ok(), "not heard: {what}; but {:?}", self.0.borrow());
-    }
-
-    /// Waits until this position was told.
-    pub(super) async fn until_told(&self, topic: &Topic, position: Position) {
-        let what = format!("{} of {}", position, topic.name);
-        self.until(&what, |told| told.iter().any(|it| it.is(topic, position))).await;
-    }
-
-    pub(super) fn has_told(&self, topic: &Topic, position: Position) -> bool {
-        self.0.borrow().iter().any(|it| it.is(topic, position))
-    }
-
-    /// All that was told of a channel so far.
-    pub(super) fn told(&self, topic: &Topic) -> Vec<Told> {
-        self.0.borrow().iter().filter(|it| it.channel == topic.name).cloned().collect()
-    }
-}
-
-impl Told {
-    fn is(&self, topic: &Topic, position: Position) -> bool {
-        self.channel == topic.name && self.epoch == position.epoch && self.seq == position.seq
-    }
-}
-
-impl Events for Ear {
-    fn grew(&self, News { channel, epoch, seq, message }: News<'_>) {
-        let told = Told { channel: channel.clone(), epoch, seq, message: message.cloned() };
-        self.0.send_modify(|all| all.push(told));
-    }
-
-    fn uncertain(&self, _: Uncertain<'_>) {}
-}
-
 /// What comes in bounded time.
 async fn in_time<T>(what: &str, answer: impl Future<Output = T>) -> T {
     timeout(WATCHDOG, answer).await.unwrap_or_else(|_| panic!("{what}: no answer in bounded time"))
@@ -202,47 +154,14 @@ async fn answer<T>(what: &str, answer: impl Future<Output = Result<T, BackplaneE
     in_time(what, answer).await.unwrap_or_else(|error| panic!("{what}: {error:?}"))
 }
 
-/// A channel under a rule.
-pub(super) fn topic(name: &str, rule: Rule) -> Topic {
-    let name = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
-    Topic { name, rule: Arc::new(rule) }
-}
-
-/// A stream under the default rule.
-pub(super) fn stream(name: &str) -> Topic {
-    topic(name, Rule::stream())
-}
-
-/// A state under the default rule.
-pub(super) fn state(name: &str) -> Topic {
-    topic(name, Rule::state())
-}
-
-/// A message that says this.
-pub(super) fn saying(text: &str) -> Draft {
-    Draft::json(text).expect("a string is JSON")
-}
-
 /// The message of a key that says this.
 pub(super) fn set(key: &str, text: &str) -> Draft {
     saying(text).key(key)
 }
 
-pub(super) fn server() -> Scope {
-    Identity::Server.scope()
-}
-
-pub(super) fn seq(number: u64) -> Seq {
-    Seq::new(number).expect("a small number")
-}
-
 /// Where a reader stands who has everything up to this number.
 pub(super) fn at(head: Head, number: u64) -> Position {
     Position::new(head.epoch, seq(number))
-}
-
-pub(super) fn seqs(messages: &[Arc<Message>]) -> Vec<u64> {
-    messages.iter().map(|message| message.seq.get()).collect()
 }
 
 /// What messages are: their numbers and keys, `-` before those that are deleted.

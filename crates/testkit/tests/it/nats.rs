@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tricast_testkit::nats::Nats;
+use tricast_testkit::nats::{Cluster, Nats};
 
 const STREAM: &str = r#"{"name":"LOG","subjects":["log.>"],"storage":"file"}"#;
 
@@ -54,4 +54,19 @@ fn its_configuration_takes_more_lines() {
     nats.request("$JS.API.STREAM.CREATE.LOG", STREAM);
     assert!(nats.request("log.a", "short").contains(r#""seq":1"#));
     assert!(nats.try_request("log.a", &"long".repeat(2_048)).is_err());
+}
+
+#[test]
+fn of_three_servers_one_may_be_gone() {
+    let mut cluster = Cluster::start();
+    let created = cluster.request("$JS.API.STREAM.CREATE.LOG", &STREAM.replace('}', r#","num_replicas":3}"#));
+    assert!(!created.contains("\"error\""), "{created}");
+    let leader = cluster.leader("LOG");
+    assert!(cluster.request("log.a", "before").contains(r#""seq":1"#));
+    cluster.kill(leader);
+    assert_ne!(cluster.leader("LOG"), leader);
+    assert!(cluster.request("log.a", "without it").contains(r#""seq":2"#));
+    cluster.restart(leader);
+    assert!(cluster.server(leader).request("log.a", "with it").contains(r#""seq":3"#));
+    assert_eq!(cluster.url().matches(',').count(), 2);
 }

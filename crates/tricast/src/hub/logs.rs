@@ -182,16 +182,17 @@ impl Logs {
 
     /// Takes what the backplane said of a log, and what is missing for that.
     async fn learn_and_catch_up(self: &Arc<Self>, feed: &Arc<Feed>, head: &Head) -> Result<(), BackplaneError> {
-        if self.learn(feed, head) == Learned::Behind { self.catch_up(feed).await } else { Ok(()) }
+        if self.learn(feed, head) { self.catch_up(feed).await } else { Ok(()) }
     }
 
-    /// Takes what the backplane said of a log.
-    pub(super) fn learn(&self, feed: &Arc<Feed>, head: &Head) -> Learned {
-        let learned = feed.with_cache(|cache| cache.learn(head)).unwrap_or(Learned::Current);
+    /// Takes what the backplane said of a log. Returns whether something is missing here.
+    pub(super) fn learn(&self, feed: &Arc<Feed>, head: &Head) -> bool {
+        let learned = feed.with_cache(|cache| (cache.learn(head), cache.wants().is_some()));
+        let Some((learned, is_behind)) = learned else { return false };
         if learned == Learned::Anew {
             self.tell(feed);
         }
-        learned
+        is_behind
     }
 
     /// Reads what was missed until nothing is known to be missing.
@@ -225,6 +226,7 @@ impl Logs {
     async fn end_epoch(&self, feed: &Arc<Feed>, fork: Fork) -> Result<(), BackplaneError> {
         tracing::error!(channel = %feed.topic().name, %fork, "the log had two lives: its epoch ends");
         let head = self.backplane.renew(feed.topic(), fork.position.epoch).await?;
+        // What is missing in it already is found by who catches up, or by the next news or round.
         self.learn(feed, &head);
         Ok(())
     }

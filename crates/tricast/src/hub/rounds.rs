@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tricast_core::cache::{Cache, Learned};
+use tricast_core::cache::Cache;
 use tricast_core::limits::HEADS_PER_ROUND;
 
 use super::feed::Feed;
@@ -47,25 +47,27 @@ impl Logs {
         }
     }
 
-    /// Compares what is here with what the store has; false if it did not answer.
+    /// Compares what is here with what the store has; false where it did not answer about all of them.
     async fn compare_heads(self: &Arc<Self>, feeds: &[Arc<Feed>]) -> bool {
+        let mut all = true;
         for feeds in feeds.chunks(HEADS) {
             let topics: Vec<_> = feeds.iter().map(|feed| feed.topic().clone()).collect();
-            let heads = match self.backplane.heads(&topics).await {
-                Ok(heads) => heads,
-                Err(error) => {
-                    tracing::debug!(%error, "heads cannot be compared");
-                    return false;
+            for (feed, head) in feeds.iter().zip(self.backplane.heads(&topics).await) {
+                match head {
+                    Ok(head) => {
+                        if self.learn(feed, &head) {
+                            self.send(Arc::clone(feed), Errand::CatchUp);
+                        }
+                        self.pay(feed);
+                    }
+                    Err(error) => {
+                        tracing::debug!(channel = %feed.topic().name, %error, "the head cannot be compared");
+                        all = false;
+                    }
                 }
-            };
-            for (feed, head) in feeds.iter().zip(heads) {
-                if self.learn(feed, &head) == Learned::Behind {
-                    self.send(Arc::clone(feed), Errand::CatchUp);
-                }
-                self.pay(feed);
             }
         }
-        true
+        all
     }
 
     /// Gives up the copies that nobody has read for a while; at once where there is no room for another channel.

@@ -41,7 +41,7 @@ impl Node {
             copy.watched = if turn.watches { head.is_some() } else { copy.watched };
         }
         match head {
-            Some(head) if self.learn(channel, &head) == Learned::Behind => self.catch_up(channel, Caller::Turn),
+            Some(head) if self.learn(channel, &head) => self.catch_up(channel, Caller::Turn),
             head => self.end_turn(channel, head),
         }
     }
@@ -64,18 +64,19 @@ impl Node {
     }
 
     pub(super) fn learn_alone(&mut self, channel: usize, head: &Head) {
-        if self.learn(channel, head) == Learned::Behind {
+        if self.learn(channel, head) {
             self.catch_up(channel, Caller::Errand);
         }
     }
 
-    pub(super) fn learn(&mut self, channel: usize, head: &Head) -> Learned {
-        let Some(copy) = &mut self.copies[channel] else { return Learned::Current };
-        let learned = copy.change(|cache| cache.learn(head));
+    /// Returns whether something is missing in the copy.
+    pub(super) fn learn(&mut self, channel: usize, head: &Head) -> bool {
+        let Some(copy) = &mut self.copies[channel] else { return false };
+        let (learned, is_behind) = copy.change(|cache| (cache.learn(head), cache.wants().is_some()));
         if learned == Learned::Anew {
             self.tell(channel);
         }
-        learned
+        is_behind
     }
 
     pub(super) fn catch_up(&mut self, channel: usize, caller: Caller) {

@@ -1,6 +1,6 @@
 //! What is done once a second for all copies of a node.
 
-use tricast_core::cache::{Cache, Learned};
+use tricast_core::cache::Cache;
 use tricast_core::log::Head;
 
 use super::{Flaw, Node, Out, Turn};
@@ -48,7 +48,7 @@ impl Node {
 
     pub(super) fn compared(&mut self, channels: &[usize], heads: &[Head]) {
         for (channel, head) in channels.iter().zip(heads) {
-            if self.learn(*channel, head) == Learned::Behind {
+            if self.learn(*channel, head) {
                 self.send(*channel, Errand::CatchUp);
             }
             let Some(copy) = &mut self.copies[*channel] else { continue };
