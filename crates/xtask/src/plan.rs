@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use crate::failure::Failure;
 use crate::step::Step;
@@ -57,11 +58,7 @@ const STEPS: &[Step] = &[
         about: "cargo build --workspace --all-targets",
         action: |workspace| workspace.cargo(&["build", "--workspace", "--all-targets"]),
     },
-    Step {
-        name: "rust",
-        about: "cargo test --workspace --all-targets",
-        action: |workspace| workspace.cargo(&["test", "--workspace", "--all-targets"]),
-    },
+    Step { name: "rust", about: "cargo test --workspace --all-targets, four tests at a time or more", action: rust },
     Step { name: "loom", about: "the wake-up in every order of threads, built under cfg(tricast_loom)", action: loom },
     Step {
         name: "tidy",
@@ -95,6 +92,16 @@ const STEPS: &[Step] = &[
         action: |workspace| workspace.npm("client-js", &["run", "build"]),
     },
 ];
+
+/// Tests wait for servers and timers for almost half of their time, so few cores run more of them at a time than they are.
+fn rust(workspace: &Workspace) -> Result<(), Failure> {
+    const THREADS: &str = "RUST_TEST_THREADS";
+    let threads = match env::var(THREADS) {
+        Ok(wanted) => wanted,
+        Err(_) => available_parallelism().map_or(1, usize::from).max(4).to_string(),
+    };
+    workspace.cargo_with(&["test", "--workspace", "--all-targets"], &[(THREADS, &threads)])
+}
 
 /// Flags of its own mean a build of its own: in the shared directory it would evict everybody else's.
 fn loom(workspace: &Workspace) -> Result<(), Failure> {

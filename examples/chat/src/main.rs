@@ -1,6 +1,6 @@
 //! A chat: each room is a channel, its log is the history, and the page in `page.html` is the rest.
 //!
-//! `cargo run -p chat` prints the address to open. Open it twice.
+//! `cargo run -p chat` prints the address to open. Open it twice. With `--redis` several servers are one chat.
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -14,7 +14,8 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use tricast::{Access, BuildError, Rule, Tricast};
+use tricast::{Access, Rule, Tricast};
+use tricast_redis::Redis;
 
 #[cfg(test)]
 mod tests;
@@ -26,11 +27,15 @@ struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
+
+    /// The Redis that keeps the rooms, for all servers that name it: redis://127.0.0.1:6379.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let Options { listen } = Options::parse();
+    let Options { listen, redis } = Options::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -40,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = tricast::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let listen = listener.local_addr()?;
-    let tricast = channels(listen).await?;
+    let tricast = channels(listen, redis).await?;
     let app = app(&tricast);
     // Before the address is known to anybody: from then on a signal means "drain".
     let asked_to_stop = tricast::shutdown_signal();
@@ -54,12 +59,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The rooms: anyone may read and write any `chat:…`, which remembers its newest 200 messages.
-async fn channels(listen: SocketAddr) -> Result<Tricast, BuildError> {
+async fn channels(listen: SocketAddr, redis: Option<String>) -> Result<Tricast, Box<dyn Error>> {
     let rooms = Rule::stream().keep(200).publish(Access::Anyone);
     let builder = Tricast::builder().rule("chat:{room}", rooms);
     // Who listens on another address wants to be reached by names that only they know.
     let builder = if listen.ip().is_loopback() { builder.local_only(listen) } else { builder };
-    builder.build().await
+    let builder = match redis {
+        Some(url) => builder.backplane(Redis::connect(url).await?),
+        None => builder,
+    };
+    Ok(builder.build().await?)
 }
 
 /// The page at `/`, the channels at `/rt`.

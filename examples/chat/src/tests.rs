@@ -3,13 +3,15 @@ use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use tricast_testkit::redis::Redis;
 
-use super::*;
+use super::{app, channels};
+use axum::Router;
 
 const LISTEN: &str = "127.0.0.1:3000";
 
 async fn chat() -> Router {
-    app(&channels(LISTEN.parse().unwrap()).await.unwrap())
+    app(&channels(LISTEN.parse().unwrap(), None).await.unwrap())
 }
 
 async fn ask(chat: &Router, request: Request<Body>) -> Response<Body> {
@@ -82,13 +84,32 @@ async fn what_is_sent_to_a_room_is_its_history() {
     let (status, answer) = post(&chat, "/rt/send", &publish).await;
     assert_eq!((status, &answer["type"]), (StatusCode::OK, &json!("published")), "{answer}");
 
+    let messages = history(&chat).await;
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!((&messages[0]["data"], &messages[0]["id"]), (&said, &json!("one")));
+}
+
+async fn history(chat: &Router) -> Vec<Value> {
     let read = json!({"channels": [{"name": "chat:lobby", "from": "last:50"}], "wait": 0});
-    let (status, batch) = post(&chat, "/rt/poll", &read).await;
+    let (status, batch) = post(chat, "/rt/poll", &read).await;
     assert_eq!(status, StatusCode::OK, "{batch}");
     let events = batch["events"].as_array().unwrap();
-    let messages: Vec<_> = events.iter().filter(|event| event["type"] == "message").collect();
-    assert_eq!(messages.len(), 1, "{batch}");
-    assert_eq!((&messages[0]["data"], &messages[0]["id"]), (&said, &json!("one")));
+    events.iter().filter(|event| event["type"] == "message").cloned().collect()
+}
+
+#[tokio::test]
+async fn on_redis_two_servers_are_one_chat() {
+    let redis = Redis::start();
+    let server = async || app(&channels(LISTEN.parse().unwrap(), Some(redis.url())).await.unwrap());
+    let (one, other) = (server().await, server().await);
+    let publish = json!({"type": "publish", "channel": "chat:lobby", "id": "one", "data": "hello"});
+    let (first, second) = (post(&one, "/rt/send", &publish).await.1, post(&other, "/rt/send", &publish).await.1);
+    assert!(first["position"].is_string() && first["position"] == second["position"], "{first} {second}");
+    assert_eq!((&first["duplicate"], &second["duplicate"]), (&json!(false), &json!(true)));
+    assert_eq!(history(&other).await.len(), 1);
+
+    let nowhere = channels(LISTEN.parse().unwrap(), Some("redis://127.0.0.1:1".to_owned())).await.map(drop);
+    assert!(nowhere.is_err(), "it does not begin alone what it should be with others");
 }
 
 #[tokio::test]
@@ -104,6 +125,6 @@ async fn on_loopback_a_page_that_rebinds_its_name_reads_nothing() {
     let status = ask(&chat().await, read().body(Body::empty()).unwrap()).await.status();
     assert_eq!(status, StatusCode::FORBIDDEN);
 
-    let open = app(&channels("0.0.0.0:3000".parse().unwrap()).await.unwrap());
+    let open = app(&channels("0.0.0.0:3000".parse().unwrap(), None).await.unwrap());
     assert_eq!(ask(&open, read().body(Body::empty()).unwrap()).await.status(), StatusCode::OK);
 }

@@ -24,7 +24,7 @@ const RULES: &[MayKnow] = &[
         dev: &[TESTKIT],
     },
     MayKnow { package: TESTKIT, normal: &["tricast-core"], dev: &[] },
-    MayKnow { package: "chat", normal: &["tricast"], dev: &[TESTKIT] },
+    MayKnow { package: "chat", normal: &["tricast", "tricast-redis"], dev: &[TESTKIT] },
     MayKnow { package: "dashboard", normal: &["tricast"], dev: &[TESTKIT] },
     MayKnow {
         package: "tricast-tests",
