@@ -66,8 +66,8 @@ impl TypedValueParser for StoreUrl {
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Backplane, clap::Error> {
         let known = value.to_str().ok_or(UnknownBackplane).and_then(str::parse);
         known.map_err(|unknown| {
-            clap::Error::raw(ErrorKind::ValueValidation, format!("the value for '--backplane <URL>' {unknown}\n"))
-                .with_cmd(command)
+            let told = format!("the value for '--backplane <URL>' {unknown}");
+            command.clone().error(ErrorKind::ValueValidation, told)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! How to connect, and what to keep how.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
 }
+
+/// How many servers may keep a JetStream stream.
+const REPLICAS: RangeInclusive<usize> = 1..=5;
 
 /// What streams and subjects begin with unless it is said otherwise.
 const PREFIX: &str = "tc";
@@ -71,11 +75,16 @@ impl Builder {
     /// Connects, creates the streams that are not there, and finds out whether they still have what they had.
     ///
     /// # Errors
-    /// The server cannot be reached, does not take the credentials, or has no JetStream.
+    /// The URL or an option cannot be used; the server cannot be reached, does not take the credentials, has no JetStream, or
+    /// is too old for replicas.
     pub async fn connect(self) -> Result<Nats, ConnectError> {
         let target = Target::parse(&self.url)?;
         let prefix = self.prefix.or(target.prefix.clone());
         let names = Names::new(prefix.as_deref().unwrap_or(PREFIX)).ok_or(ConnectError::Prefix)?;
+        let replicas = self.replicas.or(target.replicas).unwrap_or(1);
+        if !REPLICAS.contains(&replicas) {
+            return Err(ConnectError::Replicas(replicas));
+        }
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Arc::new(SystemEntropy::new().map_err(|error| ConnectError::Entropy(error.to_string()))?),
@@ -94,7 +103,6 @@ impl Builder {
             true
         });
         let store = Store::new(client, names, connection.subscribe());
-        let replicas = self.replicas.or(target.replicas).unwrap_or(1);
         let shared = Arc::new(Shared::new(store, (clock, entropy), self.timeout, replicas));
         let status = Arc::new(Status::default());
         let differs = prepare(&shared).await.map_err(|error| ConnectError::JetStream(error.to_string()))?;
@@ -132,6 +140,9 @@ pub enum ConnectError {
         and more hosts after a comma each"
     )]
     Url,
+    /// JetStream keeps no stream that often.
+    #[error("replicas must be 1 to 5, not {0}")]
+    Replicas(usize),
     /// An option of the URL is not known, or its value is none.
     #[error("{0:?} is no option of the url, which has prefix=… and replicas=…")]
     Option(String),

@@ -28,6 +28,10 @@ async fn what_cannot_be_connected_to_says_why() {
     }
     let prefix = Nats::builder("nats://127.0.0.1:1").prefix("a.b").connect().await;
     assert!(matches!(prefix, Err(ConnectError::Prefix)));
+    for replicas in [0, 6] {
+        let refused = Nats::connect(format!("nats://127.0.0.1:1?replicas={replicas}")).await;
+        assert!(matches!(refused, Err(ConnectError::Replicas(refused)) if refused == replicas));
+    }
     assert!(matches!(Nats::connect("nats://127.0.0.1:1").await, Err(ConnectError::Connect(_))));
 }
 
