@@ -68,7 +68,7 @@ pub struct Cache {
     from: Seq,
     /// The newest seq that it was told of.
     told: Seq,
-    /// The newest that news told of in an epoch that was not its own, and may be the next.
+    /// The newest that news told of in the epoch that was heard last and was not its own: it may be the next.
     told_elsewhere: Option<(Epoch, Seq)>,
     /// The message with this number was read once more, and is the one that is here.
     checked: Seq,

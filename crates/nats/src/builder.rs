@@ -32,7 +32,7 @@ const REPLICAS: RangeInclusive<usize> = 1..=5;
 /// What streams and subjects begin with unless it is said otherwise.
 const PREFIX: &str = "tc";
 
-/// The longest that connecting takes before it is given up; creating the streams comes after it.
+/// The longest that connecting to one server takes before it is given up; creating the streams comes after it.
 const CONNECTING: Duration = Duration::from_secs(5);
 
 impl Builder {
@@ -53,7 +53,7 @@ impl Builder {
         self
     }
 
-    /// How many servers keep each stream, 1 unless it is said here or by the URL. Says so when the streams are created: those
+    /// How many servers keep each stream, 1 to 5; 1 unless it is said here or by the URL. Says so when the streams are created: those
     /// that exist are left as they are, and health tells where that is something else.
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = Some(replicas);

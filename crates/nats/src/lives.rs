@@ -82,6 +82,7 @@ impl Lives {
             // In this order: a last sequence that is asked for later than the highest is not below it.
             let own = self.get(kind);
             let mut info = store.info(kind, deadline).await?;
+            store.takes_replicas(info.config.num_replicas)?;
             if has_lost(record.as_ref(), own, &info) == Some(Loss::Tail) {
                 tokio::time::sleep(LEADER).await;
                 info = store.info(kind, deadline).await?;

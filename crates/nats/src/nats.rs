@@ -94,7 +94,8 @@ impl Nats {
     /// Connects with everything as it is by default.
     ///
     /// # Errors
-    /// The server cannot be reached, does not take the credentials, or has no JetStream.
+    /// The URL cannot be used; the server cannot be reached, does not take the credentials, has no JetStream, or is too old
+    /// for replicas.
     pub async fn connect(url: impl Into<String>) -> Result<Self, ConnectError> {
         Self::builder(url).connect().await
     }

@@ -32,17 +32,17 @@ impl Target {
             "tls" => true,
             _ => return Err(ConnectError::Url),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (login, hosts) = match rest.trim_end_matches('/').rsplit_once('@') {
-            Some((login, hosts)) => (Some(login), hosts),
-            None => (None, rest.trim_end_matches('/')),
+        // Credentials are apart from here on: what is in them is in no error.
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (Some(login), rest),
+            None => (None, rest),
         };
-        // Without credentials, which are apart from here on.
+        let (hosts, query) = rest.split_once('?').unwrap_or((rest, ""));
         let server = |host: &str| match format!("{scheme}://{host}").parse::<ServerAddr>() {
-            Ok(server) if !server.host().is_empty() => Ok(server),
+            Ok(server) if !server.host().is_empty() && !host.contains(['/', '#']) => Ok(server),
             Ok(_) | Err(_) => Err(ConnectError::Url),
         };
-        let servers = hosts.split(',').map(server).collect::<Result<_, _>>()?;
+        let servers = hosts.trim_end_matches('/').split(',').map(server).collect::<Result<_, _>>()?;
         let login = match login.map(|login| login.split_once(':').ok_or(login)) {
             Some(Ok((name, password))) => Some(Login::User(decoded(name)?, decoded(password)?)),
             Some(Err(token)) => Some(Login::Token(decoded(token)?)),
@@ -117,10 +117,24 @@ mod tests {
 
     #[test]
     fn what_is_no_url_of_nats_is_refused_without_being_shown() {
-        for bad in
-            ["", "nats", "nats://", "ws://a", "redis://a", "nats://a:b", "nats://a,,b", "nats://%zz@a", "nats://%ff@a"]
-        {
+        for bad in [
+            "",
+            "nats",
+            "nats://",
+            "ws://a",
+            "redis://a",
+            "nats://a:b",
+            "nats://a,,b",
+            "nats://a/b",
+            "nats://a#b",
+            "nats://%zz@a",
+            "nats://%ff@a",
+        ] {
             assert!(matches!(Target::parse(bad), Err(ConnectError::Url)), "{bad}");
+        }
+        for secret in ["nats://tok?secret@host?a=b", "nats://ann:se#cret@host?a=b"] {
+            let refused = Target::parse(secret).map(drop).unwrap_err();
+            assert!(matches!(&refused, ConnectError::Option(option) if option == "a=b"), "{refused}");
         }
         for bad in ["replicas", "replicas=many", "replicas=-1", "prefixes=a"] {
             let refused = Target::parse(&format!("nats://ann:secret@a?{bad}")).map(drop).unwrap_err();

@@ -54,8 +54,8 @@ impl Builder {
         Self { url, prefix: None, timeout: TIMEOUT, trust_restart: false, roots: None }
     }
 
-    /// What the names of keys and of channels begin with; `tc`, unless it is said here or by the URL (`?prefix=…`). Those who share a Redis for different purposes
-    /// need different ones, for what is published knows no databases.
+    /// What the names of keys and of channels begin with; `tc`, unless it is said here or by the URL (`?prefix=…`). Those who
+    /// share a Redis for different purposes need different ones, for what is published knows no databases.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self

@@ -99,6 +99,9 @@ impl Shared {
         request: &Request,
         deadline: Instant,
     ) -> Result<Reply, Failure> {
+        if Instant::now() >= deadline {
+            return Err(Failure::before(REFUSED));
+        }
         self.follow(link, refusal, request).await?;
         self.call_until(request, deadline).await
     }
@@ -122,7 +125,7 @@ impl Shared {
                 Next::Ask(to) => (shard, asking) = (to, true),
             }
             if Instant::now() >= deadline {
-                return Err(Failure::before("Redis refused it until the time was over"));
+                return Err(Failure::before(REFUSED));
             }
         }
     }
@@ -177,5 +180,7 @@ impl Shared {
         Failure::after(chain(&LinkError::Silent(self.dialer.timeout)))
     }
 }
+
+const REFUSED: &str = "Redis refused it until the time was over";
 
 const TOO_MANY: &str = "too many calls are under way";

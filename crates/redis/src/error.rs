@@ -68,6 +68,9 @@ pub enum LinkError {
     /// It does not do what it has to.
     #[error("it does not do what it has to: {0}")]
     Unfit(String),
+    /// It has started, and does not have its data yet.
+    #[error("it still loads its data")]
+    Loading,
     /// It is a replica.
     #[error("it is no master")]
     NoMaster,

@@ -167,7 +167,7 @@ impl Link {
                 succeed(connection.send_packed_command(set.arg(&self.trust.replicated).arg("1")).await?)?;
             }
         }
-        let syncs = alone && appends && syncs_always(&durability(&mut connection).await);
+        let syncs = alone && appends && syncs_always(&durability(&mut connection).await?);
         // A file that was begun only now lacks what was there before; one that was complete once is complete.
         let durable = syncs && (!rewrites || self.durable.load(Ordering::Relaxed));
         self.durable.store(durable, Ordering::Relaxed);
@@ -215,12 +215,15 @@ async fn was_replicated(connection: &mut MultiplexedConnection, key: &str) -> Re
     }
 }
 
-/// What is configured about writes and disks; nothing where we may not know.
-async fn durability(connection: &mut MultiplexedConnection) -> Vec<(String, String)> {
+/// What is configured about writes and disks; nothing where we may not know. An answer that does not come is not one that
+/// says so: by it, what is written from then on would be given up at the next restart.
+async fn durability(connection: &mut MultiplexedConnection) -> Result<Vec<(String, String)>, LinkError> {
     let mut get = cmd("CONFIG");
     get.arg("GET").arg("appendfsync").arg("no-appendfsync-on-rewrite");
-    let answer = connection.send_packed_command(&get).await.unwrap_or(Value::Nil);
-    redis::from_redis_value(answer).unwrap_or_default()
+    match connection.send_packed_command(&get).await? {
+        Value::ServerError(_) => Ok(Vec::new()),
+        answer => redis::from_redis_value(answer).map_err(|_| LinkError::Answer("CONFIG GET")),
+    }
 }
 
 fn succeed(answer: Value) -> Result<Value, LinkError> {

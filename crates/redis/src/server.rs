@@ -25,9 +25,15 @@ pub(crate) struct Look {
 
 impl Look {
     /// Reads the sections server, replication, memory and persistence of `INFO`.
+    ///
+    /// A server that still loads its data is not ready to be looked at: until then it says that it has no append-only file,
+    /// though it is reading it.
     pub(crate) fn parse(info: &str) -> Result<Self, LinkError> {
         let field =
             |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end);
+        if field("loading") == Some("1") {
+            return Err(LinkError::Loading);
+        }
         let id = |name| field(name).filter(|id| id.len() >= ID_CHARS).ok_or(LinkError::Answer("INFO"));
         let (run, replid) = (id("run_id")?, id("master_replid")?);
         let policy = field("maxmemory_policy").unwrap_or("noeviction");
@@ -59,7 +65,7 @@ mod tests {
     const INFO: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\
         role:master\r\nconnected_slaves:0\r\nmaster_replid:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n\
         master_replid2:0000000000000000000000000000000000000000\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n\
-        aof_enabled:1\r\naof_rewrite_in_progress:0\r\n";
+        loading:0\r\naof_enabled:1\r\naof_rewrite_in_progress:0\r\n";
 
     #[test]
     fn a_life_ends_with_the_process_and_with_having_been_a_replica() {
@@ -70,6 +76,14 @@ mod tests {
         assert_ne!(look(&INFO.replace("run_id:a", "run_id:c")).life, first.life);
         assert_ne!(look(&INFO.replace("replid:b", "replid:c")).life, first.life);
         assert!(Look::parse("role:master\r\n").is_err());
+    }
+
+    /// As Redis 7.0.15 says it while it loads a file to which it appends.
+    #[test]
+    fn a_server_that_loads_its_data_is_not_taken_for_one_that_appends_nothing() {
+        let loading = INFO.replace("loading:0", "loading:1").replace("aof_enabled:1", "aof_enabled:0");
+        assert!(matches!(Look::parse(&loading), Err(LinkError::Loading)));
+        assert!(!Look::parse(&INFO.replace("aof_enabled:1", "aof_enabled:0")).unwrap().appends);
     }
 
     #[test]

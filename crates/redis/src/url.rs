@@ -49,9 +49,9 @@ pub enum UrlError {
     /// There is no host.
     #[error("a host is missing")]
     NoHost,
-    /// What follows a host is no port.
-    #[error("{0:?} is no port")]
-    Port(String),
+    /// What follows a host is no port. It is not shown: where the host was forgotten it is a password.
+    #[error("what follows the colon of a host is no port")]
+    Port,
     /// More than one host where there is one server.
     #[error("more than one host needs redis+sentinel or redis+cluster")]
     ManyHosts,
@@ -99,10 +99,11 @@ impl Target {
             "rediss+cluster" => (true, Kind::Cluster),
             other => return Err(UrlError::Scheme(other.to_owned())),
         };
+        // Credentials are apart from here on: what is in them is in no error.
+        let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (kind, prefix) = options(query, kind)?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let port = if kind == Kind::Sentinel { 26_379 } else { 6_379 };
         let hosts = hosts.split(',').map(|host| address(host, port)).collect::<Result<Vec<_>, _>>()?;
@@ -161,7 +162,7 @@ pub(crate) fn address(text: &str, default_port: u16) -> Result<Address, UrlError
         return Err(UrlError::NoHost);
     }
     let port = match port {
-        Some(port) => port.parse().map_err(|_| UrlError::Port(port.to_owned()))?,
+        Some(port) => port.parse().map_err(|_| UrlError::Port)?,
         None => default_port,
     };
     Ok(Address { host: host.to_owned(), port })
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(error("localhost:6379"), UrlError::Scheme(String::new()));
         assert_eq!(error("redis://"), UrlError::NoHost);
         assert_eq!(error("redis://a,b"), UrlError::ManyHosts);
-        assert_eq!(error("redis://h:port"), UrlError::Port("port".into()));
+        assert_eq!(error("redis://h:port"), UrlError::Port);
         assert_eq!(error("redis://h/x"), UrlError::Database("x".into()));
         assert_eq!(error("redis://h?db=1"), UrlError::Option("db".into()));
         assert_eq!(
@@ -256,6 +257,7 @@ mod tests {
             UrlError::Value { option: "cluster".into(), value: "maybe".into() }
         );
         assert_eq!(error("redis://u:%zz@h"), UrlError::Encoding);
+        assert_eq!(parse("redis://u:pa?ss/w@h").password.as_deref(), Some("pa?ss/w"));
         assert_eq!(error("redis://h?prefix=%zz"), UrlError::Encoding);
     }
 }

@@ -27,8 +27,8 @@ pub(crate) struct Crowd {
 pub(crate) struct Told {
     who: String,
     messages: Vec<(Position, String)>,
-    /// How many messages it had been told of when it was told of a gap.
-    gaps: Vec<usize>,
+    /// After how many messages it was told of which gap.
+    gaps: Vec<(usize, String)>,
 }
 
 /// A message that was acknowledged.
@@ -65,7 +65,7 @@ impl Crowd {
                                 break;
                             }
                         }
-                        Event::Gap(_) => told.gaps.push(told.messages.len()),
+                        Event::Gap(gap) => told.gaps.push((told.messages.len(), format!("{gap:?}"))),
                         Event::Unsubscribed { code } => panic!("{}: unsubscribed, {code:?}", told.who),
                         _ => {}
                     }
@@ -114,7 +114,7 @@ impl Outcome {
     pub(crate) fn lost_nothing(&self) {
         self.is_ordered();
         for told in &self.told {
-            assert!(told.gaps.is_empty(), "{}: a gap without cause, after {:?}", told.who, told.gaps);
+            assert!(told.gaps.is_empty(), "{}: gaps without cause: {:?}", told.who, told.gaps);
         }
         self.told_everything_of(|_| true);
     }

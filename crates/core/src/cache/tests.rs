@@ -206,8 +206,14 @@ fn what_is_told_before_the_answer_to_the_first_question_is_missing_after_it() {
     assert_eq!(catch_up(&mut copy, &store), Ok(Learned::Current));
     assert_eq!(seqs(&copy, at(0)), [1, 2]);
 
+    // So it is with news of the next life.
+    let next = strange.head();
     let told = strange.say();
-    assert_eq!(copy.hear(strange.head().epoch, told), Heard::Doubt);
+    assert_eq!(copy.hear(next.epoch, told), Heard::Doubt);
+    assert_eq!((copy.learn(&next), copy.wants()), (Learned::Anew, Some(next.position())));
+
+    // What was told before it was closed is not what is missing afterwards.
+    assert_eq!(copy.hear(answered.epoch, Arc::clone(&news[1])), Heard::Doubt);
     copy.close();
     assert_eq!((copy.learn(&answered), copy.wants()), (Learned::Anew, None));
 }

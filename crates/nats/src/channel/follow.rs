@@ -10,7 +10,7 @@ use super::Channel;
 use crate::bytes::DecodeError;
 use crate::checkpoint;
 use crate::entry::{Checkpoint, Entry, What};
-use crate::limits::{READING, SAY_MS, TRIES};
+use crate::limits::{READING, SAY_MS, SILENCE, TRIES};
 use crate::replica::{Replica, Tail};
 use crate::shared::unavailable;
 use crate::store::{StoreError, Stored, within};
@@ -195,7 +195,7 @@ impl Channel {
             keys: 0,
             ..self.entry(What::Begins)
         };
-        let payload = entry.encode().into();
+        let (payload, deadline) = (entry.encode().into(), deadline.min(within(SILENCE)));
         match self.shared.store.publish(self.subject.clone(), payload, Some(after), deadline).await {
             Ok(sequence) => {
                 let replica = Replica::beginning_at(self.kind(), self.topic.rule.retention(), &entry, sequence);

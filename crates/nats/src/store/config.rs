@@ -189,14 +189,14 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let mut differs = None;
         let mut direct = true;
-        self.check_version(replicas)?;
+        self.takes_replicas(replicas)?;
         for wanted in self.names.configs(replicas, max_age_ns) {
             let info = match self.info_of(&wanted.name, deadline).await {
                 Ok(info) => info,
                 Err(StoreError::Absent(_)) => self.create(&wanted, deadline).await?,
                 Err(error) => return Err(error),
             };
-            self.check_version(info.config.num_replicas)?;
+            self.takes_replicas(info.config.num_replicas)?;
             direct &= info.config.allow_direct && info.config.num_replicas == 1;
             if keeps_longer(wanted.max_age, info.config.max_age) {
                 let longer = StreamConfig { max_age: wanted.max_age, ..info.config.clone() };
@@ -209,10 +209,14 @@ impl Store {
         Ok(differs)
     }
 
-    /// Refuses replicas on servers that let two entries in under one number when nodes write at once.
-    fn check_version(&self, replicas: usize) -> Result<(), StoreError> {
+    /// Asks the leader from here on where a stream has replicas, and refuses them on servers that let two entries in under
+    /// one number when nodes write at once. What is looked at is the server that this node is connected to.
+    pub(crate) fn takes_replicas(&self, replicas: usize) -> Result<(), StoreError> {
+        if replicas > 1 {
+            self.read_directly(false);
+        }
         let version = self.client.server_info().version;
-        if replicas <= 1 || version_of(&version).is_none_or(|version| version >= REPLICAS_SINCE) {
+        if !is_too_old(&version, replicas) {
             return Ok(());
         }
         let (major, minor, patch) = REPLICAS_SINCE;
@@ -225,7 +229,10 @@ impl Store {
     async fn create(&self, wanted: &StreamConfig, deadline: Instant) -> Result<StreamInfo, StoreError> {
         match self.api(&format!("STREAM.CREATE.{}", wanted.name), wanted, deadline).await {
             // Another node was faster, with another age perhaps.
-            Err(StoreError::Refused(_)) => self.info_of(&wanted.name, deadline).await,
+            Err(StoreError::Refused(why)) => match self.info_of(&wanted.name, deadline).await {
+                Err(StoreError::Absent(_)) => Err(StoreError::Absent(why)),
+                info => info,
+            },
             created => created,
         }
     }
@@ -260,6 +267,11 @@ impl Store {
 /// one. Of 2.9.10 was seen that it stores them all (nats-server issue 4320).
 const REPLICAS_SINCE: (u32, u32, u32) = (2, 10, 25);
 
+/// Whether a server of this version is not to keep so many replicas.
+fn is_too_old(version: &str, replicas: usize) -> bool {
+    replicas > 1 && version_of(version).is_some_and(|version| version < REPLICAS_SINCE)
+}
+
 /// Its three numbers; `None` where it has others, as what somebody built for themselves.
 fn version_of(text: &str) -> Option<(u32, u32, u32)> {
     let mut numbers = text.split(['.', '-']).map(|part| part.parse().ok());
@@ -276,11 +288,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_their_numbers() {
-        assert!(version_of("2.9.10").unwrap() < REPLICAS_SINCE && version_of("2.10.3").unwrap() < REPLICAS_SINCE);
-        assert!(
-            version_of("2.10.25").unwrap() >= REPLICAS_SINCE && version_of("2.12.0-RC.1").unwrap() >= REPLICAS_SINCE
-        );
+    fn replicas_are_refused_on_old_servers_by_their_numbers() {
+        for old in ["2.9.10", "2.10.3", "2.10.24", "2.10.25"] {
+            assert_eq!(is_too_old(old, 3), old != "2.10.25", "{old}");
+            assert!(!is_too_old(old, 1), "{old}");
+        }
+        assert!(["2.12.0-RC.1", "3.0.0", "dev"].iter().all(|version| !is_too_old(version, 5)));
         assert_eq!((version_of("dev"), version_of("2.10")), (None, None));
     }
 }

@@ -64,8 +64,12 @@ pub(crate) struct Store {
 /// What JetStream answers where a subject's last message is not the expected one.
 const WRONG_LAST_SEQUENCE: u32 = 10_071;
 
-/// What it answers where another message under the subject is on its way to the replicas: what the last one will be is open.
-const LAST_SEQUENCE_OPEN: u32 = 10_164;
+/// What it answers where another message under the subject is on its way to the replicas, or a new leader does not know yet:
+/// what the last one will be is open.
+const LAST_SEQUENCE_OPEN: [u32; 2] = [10_163, 10_164];
+
+/// What it answers where a message could not be stored; of replicas others may have it all the same.
+const NOT_STORED: u32 = 10_077;
 
 /// How soon it is asked again.
 const OPEN: Duration = Duration::from_millis(1);
@@ -124,8 +128,11 @@ impl Store {
             let ack: api::PublishAck = parse(&answer.payload)?;
             match (ack.error, ack.seq) {
                 (Some(error), _) if error.err_code == WRONG_LAST_SEQUENCE => return Err(StoreError::Behind),
-                (Some(error), _) if error.err_code == LAST_SEQUENCE_OPEN && Instant::now() < deadline => {
+                (Some(error), _) if LAST_SEQUENCE_OPEN.contains(&error.err_code) && Instant::now() < deadline => {
                     tokio::time::sleep(OPEN).await;
+                }
+                (Some(error), _) if error.err_code == NOT_STORED && !self.direct.load(Ordering::Relaxed) => {
+                    return Err(StoreError::Unknown(error.description));
                 }
                 (Some(error), _) => return Err(StoreError::Refused(error.description)),
                 (None, Some(sequence)) if sequence > 0 => return Ok(sequence),

@@ -81,7 +81,9 @@ impl Store {
         if !self.direct.load(Ordering::Relaxed) {
             // A consumer is served by any replica, and what one has that is behind ends early.
             let mut seq = pulled.last().map_or(from.max(1), |last| last.sequence + 1);
-            while let Some(next) = self.get(stream, &api::Get::Next { seq, next_by_subj: subject }, deadline).await? {
+            loop {
+                let next = api::Get::Next { seq, next_by_subj: subject };
+                let Some(next) = self.get(stream, &next, deadline.min(within(SILENCE))).await? else { break };
                 seq = next.sequence + 1;
                 pulled.push(next);
             }

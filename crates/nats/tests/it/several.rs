@@ -104,7 +104,7 @@ async fn news_that_did_not_come_are_read_and_told() {
     let head = watcher.heads(std::slice::from_ref(&topic)).await.remove(0).unwrap();
     assert_eq!(head.head.get(), 3);
     for seq in 1..=3 {
-        heard.seq("news", seq).await;
+        assert!(heard.seq("news", seq).await.message.is_some_and(|message| message.seq.get() == seq));
     }
     let health = watcher.health().await;
     assert!(matches!(&health, Health::Degraded(why) if why.contains("republish")), "{health:?}");

@@ -34,7 +34,7 @@ pub struct Cluster {
 const SERVERS: usize = 3;
 
 impl Cluster {
-    /// Starts servers of the version that `cargo xtask test` installs, and waits until they have found each other.
+    /// Starts servers of the version that `cargo xtask test` installs, or the system's where it did not, and waits until they have found each other.
     ///
     /// # Panics
     ///
@@ -126,13 +126,13 @@ impl Cluster {
         self.wait_until_it_works();
     }
 
-    /// Until every server that runs has a leader of all to ask.
+    /// Until a stream can be created by way of every server, that all three keep.
     fn wait_until_it_works(&self) {
         self.wait("the servers to find each other", |server| {
-            let account = server.ask("$JS.API.INFO", "", PATIENCE);
-            // A stream can be created when the leader of all knows that there are three to keep it.
-            let names = server.ask("$JS.API.STREAM.NAMES", "", PATIENCE);
-            [account, names].iter().all(|answer| answer.as_ref().is_ok_and(|text| !text.contains("\"error\"")))
+            let probe = r#"{"name":"probe","subjects":["probe"],"storage":"memory","num_replicas":3}"#;
+            let created = server.ask("$JS.API.STREAM.CREATE.probe", probe, PATIENCE);
+            let deleted = server.ask("$JS.API.STREAM.DELETE.probe", "", PATIENCE);
+            [created, deleted].iter().all(|answer| answer.as_ref().is_ok_and(|text| !text.contains("\"error\"")))
         });
     }
 

@@ -22,36 +22,46 @@ const HEADS: usize = 256;
 /// How long a channel is watched that nobody reads any more: who polls is gone between any two requests.
 const LINGER: Duration = Duration::from_secs(60);
 
+/// About how many channels the store was asked, and answered.
+#[derive(Debug, Default)]
+struct Compared {
+    asked: usize,
+    answered: usize,
+}
+
 impl Logs {
     /// Makes the rounds, for ever.
     pub(crate) async fn make_rounds(self: Arc<Self>) {
         let mut next = 0;
+        // So many are asked about at once, because what was told of them is in doubt.
+        let mut in_doubt = 0;
         loop {
-            let in_doubt = tokio::time::timeout(ROUND, self.uncertain.rung()).await.is_ok();
+            let all_are = tokio::time::timeout(ROUND, self.uncertain.rung()).await.is_ok();
             let copies = self.feeds.copies();
             self.retire_idle(&copies).await;
-            let begun = |feed: &&Arc<Feed>| feed.with_cache(|cache| cache.is_begun()) == Some(true);
-            let begun: Vec<Arc<Feed>> = copies.iter().filter(begun).cloned().collect();
+            let is_begun = |feed: &&Arc<Feed>| feed.with_cache(|cache| cache.is_begun()) == Some(true);
+            let mut begun: Vec<Arc<Feed>> = copies.iter().filter(is_begun).cloned().collect();
             drop(copies);
-            let turn = if in_doubt { begun.len() } else { begun.len().min(HEADS_PER_ROUND) };
-            let first = if begun.is_empty() { 0 } else { next % begun.len() };
-            let round: Vec<_> = begun.iter().cycle().skip(first).take(turn).cloned().collect();
-            next = first + turn;
-            drop(begun);
-            if !self.compare_heads(&round).await && in_doubt {
-                // The doubt is still there.
-                tokio::time::sleep(ROUND).await;
-                self.uncertain.ring();
+            if all_are {
+                in_doubt = begun.len();
             }
+            let first = if begun.is_empty() { 0 } else { next % begun.len() };
+            begun.rotate_left(first);
+            begun.truncate(in_doubt.max(HEADS_PER_ROUND));
+            let Compared { asked, answered } = self.compare_heads(&begun).await;
+            drop(begun);
+            next = first + asked;
+            in_doubt = in_doubt.saturating_sub(answered);
             self.feeds.keep_to_memory();
         }
     }
 
-    /// Compares what is here with what the store has; false where it did not answer about all of them.
-    async fn compare_heads(self: &Arc<Self>, feeds: &[Arc<Feed>]) -> bool {
-        let mut all = true;
+    /// Compares what is here with what the store has. Where it says nothing at all, the others are left to the next round.
+    async fn compare_heads(self: &Arc<Self>, feeds: &[Arc<Feed>]) -> Compared {
+        let mut compared = Compared::default();
         for feeds in feeds.chunks(HEADS) {
             let topics: Vec<_> = feeds.iter().map(|feed| feed.topic().clone()).collect();
+            let mut is_silent = true;
             for (feed, head) in feeds.iter().zip(self.backplane.heads(&topics).await) {
                 match head {
                     Ok(head) => {
@@ -59,15 +69,20 @@ impl Logs {
                             self.send(Arc::clone(feed), Errand::CatchUp);
                         }
                         self.pay(feed);
+                        compared.answered += 1;
+                        is_silent = false;
                     }
                     Err(error) => {
                         tracing::debug!(channel = %feed.topic().name, %error, "the head cannot be compared");
-                        all = false;
                     }
                 }
             }
+            compared.asked += feeds.len();
+            if is_silent {
+                break;
+            }
         }
-        all
+        compared
     }
 
     /// Gives up the copies that nobody has read for a while; at once where there is no room for another channel.
