@@ -234,27 +234,15 @@ mod behaviour;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
     use std::time::Duration;
     use tricast_core::access::Identity;
-    use tricast_core::backplane::Uncertain;
     use tricast_core::channel::Rule;
     use tricast_testkit::clock::VirtualClock;
     use tricast_testkit::entropy::Seeded;
+    use tricast_testkit::heard::Heard;
 
     use crate::hub::Capacity;
     use crate::wake::Sweeper;
-
-    #[derive(Default)]
-    struct Heard(Mutex<Vec<(String, u64)>>);
-
-    impl Events for Heard {
-        fn grew(&self, news: News<'_>) {
-            self.0.lock().unwrap().push((news.channel.to_string(), news.seq.get()));
-        }
-
-        fn uncertain(&self, _: Uncertain<'_>) {}
-    }
 
     fn backplane() -> (Arc<dyn Backplane>, Arc<Heard>) {
         let entropy = Seeded::new(1);
@@ -291,7 +279,8 @@ mod tests {
         for id in ["1", "2", "1"] {
             append(&*backplane, &topic("a"), id).await;
         }
-        assert_eq!(*heard.0.lock().unwrap(), [("a".to_owned(), 1), ("a".to_owned(), 2)]);
+        let told: Vec<_> = heard.of(&topic("a")).iter().map(|grew| grew.at.seq.get()).collect();
+        assert_eq!((told, heard.all().len()), (vec![1, 2], 2));
     }
 
     #[tokio::test]
@@ -304,7 +293,7 @@ mod tests {
         for (channel, publisher, id) in [("b", &server, "1"), ("a", &crowd, "1"), ("a", &server, "2")] {
             assert_eq!(backplane.find(&topic(channel), publisher, id).await, Ok(None), "{channel} {id}");
         }
-        assert_eq!(heard.0.lock().unwrap().len(), 1, "looking tells nobody anything");
+        assert_eq!(heard.all().len(), 1, "looking tells nobody anything");
     }
 
     #[tokio::test]

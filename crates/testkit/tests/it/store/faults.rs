@@ -1,38 +1,18 @@
 //! What may go wrong with it, on demand.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tricast_core::access::Identity;
-use tricast_core::backplane::{Backplane, BackplaneError, Events, Health, Uncertain};
+use tricast_core::backplane::{Backplane, BackplaneError, Health};
 use tricast_core::channel::{Rule, Topic};
 use tricast_core::log::{Appended, Limit};
 use tricast_core::message::Draft;
 use tricast_core::position::{Position, Seq};
 use tricast_testkit::clock::VirtualClock;
 use tricast_testkit::entropy::Seeded;
+use tricast_testkit::heard::{Heard, Told};
 use tricast_testkit::store::{News, Node, Store};
-
-/// The numbers that were told; 0 for "uncertain of everything".
-#[derive(Default)]
-struct Heard(Mutex<Vec<u64>>);
-
-impl Heard {
-    fn take(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
-
-impl Events for Heard {
-    fn grew(&self, news: tricast_core::backplane::News<'_>) {
-        self.0.lock().unwrap().push(news.seq.get());
-    }
-
-    fn uncertain(&self, what: Uncertain<'_>) {
-        assert!(matches!(what, Uncertain::All));
-        self.0.lock().unwrap().push(0);
-    }
-}
 
 struct Scene {
     store: Store,
@@ -50,6 +30,18 @@ impl Scene {
         let topic = Topic { name: "a".parse().unwrap(), rule: Arc::new(Rule::stream()) };
         reader.watch(&topic).await.unwrap();
         Self { store, writer, reader, heard, topic }
+    }
+
+    /// The numbers that were told; 0 for "uncertain of everything".
+    fn take(&self) -> Vec<u64> {
+        let told = self.heard.all();
+        self.heard.forget();
+        let number = |told: &Told| match told {
+            Told::Grew(grew) => grew.at.seq.get(),
+            Told::Uncertain(None) => 0,
+            Told::Uncertain(Some(name)) => panic!("uncertain of {name} alone"),
+        };
+        told.iter().map(number).collect()
     }
 
     async fn append(&self, count: usize) -> Position {
@@ -85,13 +77,13 @@ async fn news_pass_vanish_repeat_and_change_places_as_they_are_told_to() {
     for (news, told) in ways {
         scene.reader.tell(news.clone());
         scene.append(4).await;
-        assert_eq!(scene.heard.take(), told, "{news:?}");
+        assert_eq!(scene.take(), told, "{news:?}");
     }
     scene.reader.tell(News::HoldAndReverse);
-    assert_eq!(scene.heard.take(), [21, 22, 23, 24]);
+    assert_eq!(scene.take(), [21, 22, 23, 24]);
     scene.append(3).await;
     scene.reader.tell(News::Pass);
-    assert_eq!(scene.heard.take(), [27, 26, 25]);
+    assert_eq!(scene.take(), [27, 26, 25]);
 }
 
 #[tokio::test]
@@ -99,8 +91,8 @@ async fn late_news_come_all_the_same() {
     let scene = Scene::new().await;
     scene.reader.tell(News::Late(Duration::from_millis(20)));
     scene.append(1).await;
-    assert!(scene.heard.take().is_empty());
-    while scene.heard.take().is_empty() {
+    assert!(scene.take().is_empty());
+    while scene.take().is_empty() {
         tokio::task::yield_now().await;
     }
 }
@@ -112,12 +104,12 @@ async fn a_node_that_is_down_says_so_at_once_and_is_uncertain_when_it_is_back() 
     assert!(scene.reader.open(&scene.topic).await.is_err_and(|error| unavailable(false)(&error)));
     assert!(matches!(scene.reader.health().await, Health::Down(_)));
     assert_eq!(scene.append_elsewhere(2).await, 2);
-    assert!(scene.heard.take().is_empty());
+    assert!(scene.take().is_empty());
 
     scene.reader.up();
-    assert_eq!(scene.heard.take(), [0]);
+    assert_eq!(scene.take(), [0]);
     scene.append(1).await;
-    assert_eq!((scene.heard.take(), scene.reader.health().await), (vec![3], Health::Up));
+    assert_eq!((scene.take(), scene.reader.health().await), (vec![3], Health::Up));
     scene.store.down();
     assert!(publish(&scene.writer, &scene.topic, Draft::json("x").unwrap()).await.is_err());
     scene.store.up();
@@ -150,9 +142,9 @@ async fn an_append_whose_answer_is_lost_is_there() {
 async fn a_store_that_forgot_has_other_epochs() {
     let scene = Scene::new().await;
     let before = scene.append(3).await;
-    scene.heard.take();
+    scene.take();
     scene.store.forget();
-    assert_eq!(scene.heard.take(), [0]);
+    assert_eq!(scene.take(), [0]);
     let head = scene.writer.open(&scene.topic).await.unwrap();
     assert!(head.epoch != before.epoch && head.head == Seq::ZERO);
 }
