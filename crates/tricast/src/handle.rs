@@ -295,7 +295,7 @@ impl<T> Channel<T> {
     pub async fn position(&self) -> Result<Position, ReadError> {
         let topic = self.hub.allow(&Identity::Server, Action::Subscribe, &self.name);
         let topic = topic.map_err(|_| ReadError::UnknownChannel(self.name.clone()))?;
-        let head = self.hub.backplane.open(&topic).await;
+        let head = self.hub.logs.backplane.open(&topic).await;
         head.map(|head| head.position()).map_err(|_| ReadError::Unavailable(self.name.clone()))
     }
 

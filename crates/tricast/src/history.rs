@@ -63,7 +63,7 @@ async fn find(hub: &Hub, topic: &Topic, from: HistoryFrom, limit: Limit) -> Resu
         HistoryFrom::Before(before) => Some(before),
         HistoryFrom::Newest => None,
     };
-    let (head, page) = hub.backplane.read_back(topic, before.map(|before| before.seq), limit).await?;
+    let (head, page) = hub.logs.backplane.read_back(topic, before.map(|before| before.seq), limit).await?;
     if before.is_some_and(|before| !is_given(topic.rule.kind(), before, &head)) {
         return Ok(None);
     }
@@ -74,7 +74,7 @@ async fn find(hub: &Hub, topic: &Topic, from: HistoryFrom, limit: Limit) -> Resu
 
 async fn find_after(hub: &Hub, topic: &Topic, after: Position, limit: Limit) -> Result<Option<Found>, BackplaneError> {
     let kind = topic.rule.kind();
-    let head = hub.backplane.open(topic).await?;
+    let head = hub.logs.backplane.open(topic).await?;
     if !is_given(kind, after, &head) {
         return Ok(None);
     }
@@ -85,9 +85,9 @@ async fn find_after(hub: &Hub, topic: &Topic, after: Position, limit: Limit) -> 
     // A base at the head: of a state only what is present.
     let base = (kind == Kind::State).then_some(head.head);
     let at = |seq| Position { epoch: head.epoch, seq, base };
-    let slice = hub.backplane.read(topic, at(start), limit).await?;
+    let slice = hub.logs.backplane.read(topic, at(start), limit).await?;
     let end = slice.messages.last().map_or(start, |last| last.seq);
-    let rest = hub.backplane.read(topic, at(end), Limit { messages: 1, bytes: 0 }).await?;
+    let rest = hub.logs.backplane.read(topic, at(end), Limit { messages: 1, bytes: 0 }).await?;
     let page = Page { more: !rest.messages.is_empty(), messages: slice.messages };
     Ok(Some(Found { head: slice.head, page, end: Position::new(head.epoch, end), gap }))
 }

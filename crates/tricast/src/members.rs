@@ -55,7 +55,7 @@ async fn entries(hub: &Hub, channel: &ChannelName) -> Result<Page, PresenceError
 }
 
 async fn page(hub: &Hub, topic: &Topic, limit: Limit) -> Result<Page, BackplaneError> {
-    hub.backplane.read_back(topic, None, limit).await.map(|(_, page)| page)
+    hub.logs.backplane.read_back(topic, None, limit).await.map(|(_, page)| page)
 }
 
 fn members(page: &Page) -> Vec<Member> {

@@ -25,7 +25,7 @@ impl Hub {
             return Err(NotReady::Draining);
         }
         let silent = || Health::Down(format!("no answer within {} s", HEALTH_TIMEOUT.as_secs()));
-        let health = tokio::time::timeout(HEALTH_TIMEOUT, self.backplane.health()).await;
+        let health = tokio::time::timeout(HEALTH_TIMEOUT, self.logs.backplane.health()).await;
         judge(health.unwrap_or_else(|_| silent()))
     }
 }

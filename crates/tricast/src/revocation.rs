@@ -228,7 +228,7 @@ impl Hub {
         let unserializable =
             |error: DraftError| BackplaneError::Unavailable { reason: error.to_string(), maybe_applied: false };
         let draft = Draft::json(&Revoked { user, channel }).map_err(unserializable)?;
-        self.backplane.append(&self.revocations.topic, draft, &Identity::Server.scope()).await
+        self.logs.backplane.append(&self.revocations.topic, draft, &Identity::Server.scope()).await
     }
 }
 

@@ -322,7 +322,7 @@ impl Session {
             Err(code) => return Entry::Refused(code),
         };
         if twice || self.find(&to.name).is_some() {
-            return match self.hub.backplane.open(&topic).await {
+            return match self.hub.logs.backplane.open(&topic).await {
                 Ok(head) => Entry::Known(head),
                 Err(_) => Entry::Refused(Code::Unavailable),
             };

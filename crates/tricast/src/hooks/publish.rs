@@ -170,7 +170,7 @@ impl Hub {
         }
         let hook = self.hooks.publish.find(name);
         if ask.is_none() && hook.is_none() {
-            let appended = self.backplane.append(&topic, draft, &who.scope()).await?;
+            let appended = self.logs.backplane.append(&topic, draft, &who.scope()).await?;
             return Ok(BegunPublish::Appended(appended));
         }
         let work = Work {
@@ -205,10 +205,10 @@ impl Work {
             return Err(PublishError::Forbidden(topic.name));
         }
         let scope = publisher.scope();
-        let Some((hook, place)) = hook else { return Ok(hub.backplane.append(&topic, draft, &scope).await?) };
+        let Some((hook, place)) = hook else { return Ok(hub.logs.backplane.append(&topic, draft, &scope).await?) };
         let id = draft.id.clone();
         if let Some(id) = &id
-            && let Some(position) = hub.backplane.find(&topic, &scope, id).await?
+            && let Some(position) = hub.logs.backplane.find(&topic, &scope, id).await?
         {
             return Ok(Appended { position, duplicate: true });
         }
@@ -218,6 +218,6 @@ impl Work {
         // A retry is known by what the publisher gave it.
         draft.id = id.or(draft.id);
         draft.check(topic.rule.kind(), hub.config.message_bytes)?;
-        Ok(hub.backplane.append(&topic, draft, &scope).await?)
+        Ok(hub.logs.backplane.append(&topic, draft, &scope).await?)
     }
 }

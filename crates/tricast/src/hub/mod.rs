@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tricast_core::access::{Access, AccessRequest, Action, AsyncCondition, Identity, Verdict};
-use tricast_core::backplane::{Backplane, BackplaneError};
+use tricast_core::backplane::BackplaneError;
 use tricast_core::channel::{ChannelName, NameError, Pattern, Rule, Topic};
 use tricast_core::clock::{Clock, Entropy};
 use tricast_core::limits::{COMMAND_OVERHEAD_BYTES, COMMANDS_PER_BATCH, SEND_OVERHEAD_BYTES};
@@ -86,7 +86,6 @@ pub(crate) struct Hub {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) logs: Arc<Logs>,
-    pub(crate) backplane: Arc<dyn Backplane>,
     cluster: Option<Arc<Cluster>>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) revocations: Arc<Revocations>,
@@ -136,23 +135,8 @@ impl Hub {
         let Parts { config, edge, rules, auth, hooks, logs, cluster, clock, entropy } = parts;
         let presence = Presence::new(Arc::clone(&logs), Arc::clone(&clock), &*entropy, cluster.clone());
         let revocations = Revocations::new(Arc::clone(&logs));
-        let backplane = Arc::clone(&logs.backplane);
         let (presence, revocations, drain) = (Arc::new(presence), Arc::new(revocations), watch::Sender::new(None));
-        Self {
-            config,
-            edge,
-            clock,
-            entropy,
-            logs,
-            cluster,
-            backplane,
-            presence,
-            revocations,
-            hooks,
-            auth,
-            rules,
-            drain,
-        }
+        Self { config, edge, clock, entropy, logs, cluster, presence, revocations, hooks, auth, rules, drain }
     }
 
     /// The channel with its rule, if there is one and it does not refuse `who` outright.
